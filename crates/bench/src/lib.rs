@@ -1,0 +1,9 @@
+//! Benchmarks of Backburn's compressors: the rows of `backburn bench compress`, and the shapes of the models they are
+//! measured on.
+
+pub mod compress;
+mod entropy;
+pub mod shapes;
+mod table;
+
+pub use shapes::Model;

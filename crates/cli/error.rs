@@ -1,0 +1,28 @@
+//! How a command fails.
+
+use std::io::{ErrorKind, Write};
+
+/// Why a command did not succeed.
+pub enum Failure {
+    /// Something to say on standard error.
+    Error(String),
+    /// All has been said; only the exit code is left.
+    Said,
+    /// Whoever read the output has gone.
+    Pipe,
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Error(error.to_string())
+    }
+}
+
+/// Writes a line to standard output.
+pub fn say(line: impl std::fmt::Display) -> Result<(), Failure> {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Err(Failure::Pipe),
+        Err(e) => Err(Failure::Error(format!("cannot write to standard output: {e}"))),
+    }
+}

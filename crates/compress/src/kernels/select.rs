@@ -1,0 +1,213 @@
+//! The k largest magnitudes, exactly: ties go to the lowest index.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::masks::{at_least, magnitude};
+use crate::sweep::{BLOCK, Source, task};
+
+/// Places, ascending, and the bits of the values there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Kept {
+    pub indices: Vec<u32>,
+    pub values: Vec<f32>,
+}
+
+impl Kept {
+    fn with_capacity(n: usize) -> Self {
+        Self { indices: Vec::with_capacity(n), values: Vec::with_capacity(n) }
+    }
+
+    fn concat(parts: &[Self]) -> Self {
+        let mut whole = Self::with_capacity(parts.iter().map(|p| p.indices.len()).sum());
+        for part in parts {
+            whole.indices.extend_from_slice(&part.indices);
+            whole.values.extend_from_slice(&part.values);
+        }
+        whole
+    }
+
+    /// Adds these at their places.
+    fn merge(&mut self, others: &[(u32, f32)]) {
+        let mut merged = Self::with_capacity(self.indices.len() + others.len());
+        let mut own = self.indices.iter().copied().zip(self.values.iter().copied()).peekable();
+        let mut others = others.iter().copied().peekable();
+        loop {
+            let first = match (own.peek(), others.peek()) {
+                (Some(a), Some(b)) if a.0 < b.0 => own.next(),
+                (_, Some(_)) => others.next(),
+                (_, None) => own.next(),
+            };
+            let Some((i, v)) = first else { break };
+            merged.indices.push(i);
+            merged.values.push(v);
+        }
+        *self = merged;
+    }
+
+    /// Adds what reaches `least` of the block that begins at coordinate `start`.
+    fn collect(&mut self, start: usize, x: &[f32], least: u32) {
+        let mut words = [0u64; BLOCK / 64];
+        let words = &mut words[..x.len().div_ceil(64)];
+        at_least(x, least, words);
+        for (w, word) in words.iter().enumerate() {
+            let mut word = *word;
+            while word != 0 {
+                let j = 64 * w + word.trailing_zeros() as usize;
+                self.indices.push((start + j) as u32);
+                self.values.push(x[j]);
+                word &= word - 1;
+            }
+        }
+    }
+}
+
+/// All coordinates whose magnitude is at least `lambda`.
+pub(crate) fn above(source: Source<'_>, lambda: f32) -> Kept {
+    let mut outputs = vec![Kept::default(); source.len().div_ceil(task(BLOCK))];
+    let least = lambda.to_bits();
+    source.sweep(BLOCK, &mut outputs, |kept, start, x| kept.collect(start, x, least));
+    match outputs.as_mut_slice() {
+        [one] => std::mem::take(one),
+        many => Kept::concat(many),
+    }
+}
+
+/// The `k` coordinates of largest magnitude.
+///
+/// `memo` holds a guess from the last step, of which nothing but the time depends: the magnitude that a few more than
+/// k coordinates are expected to reach. Candidates above it are collected in the same pass that moves the vector
+/// on. Where they are fewer than k, or far more, the magnitudes are counted by their leading bits instead, which takes
+/// more passes.
+pub(crate) fn largest(source: Source<'_>, k: usize, memo: &mut Vec<u32>) -> Kept {
+    let len = source.len();
+    let tasks = len.div_ceil(task(BLOCK));
+    if k == 0 || len == 0 {
+        source.pass();
+        return Kept::default();
+    }
+    let guess = match memo.as_slice() {
+        [guess] if k <= len / 4 => *guess,
+        _ => u32::MAX,
+    };
+    let room = wanted(k);
+    let most = 4 * room;
+    let found = AtomicUsize::new(0);
+    let mut outputs = vec![Kept::default(); tasks];
+    let x = source.sweep(BLOCK, &mut outputs, |kept, start, x| {
+        if guess != u32::MAX && found.load(Ordering::Relaxed) <= most {
+            let before = kept.indices.len();
+            kept.collect(start, x, guess);
+            found.fetch_add(kept.indices.len() - before, Ordering::Relaxed);
+        }
+    });
+    // Over `most` the count may have stopped anywhere: it says no more than that.
+    if (k..=most).contains(&found.into_inner()) {
+        return narrow(&outputs, k, memo);
+    }
+    let (least, n) = reach(x, if k <= len / 4 { room.min(len) } else { k }, most);
+    let collect = |least: u32| {
+        let each = |(t, x): (usize, &[f32])| {
+            let mut kept = Kept::default();
+            let blocks = x.chunks(BLOCK).enumerate();
+            blocks.for_each(|(b, x)| kept.collect(t * task(BLOCK) + b * BLOCK, x, least));
+            kept
+        };
+        x.par_chunks(task(BLOCK)).enumerate().map(each).collect::<Vec<_>>()
+    };
+    if n <= most {
+        return narrow(&collect(least), k, memo);
+    }
+    // A great many of exactly this magnitude: only the first of them are wanted.
+    let mut kept = Kept::concat(&collect(least + 1));
+    let ties = x.iter().enumerate().filter(|(_, x)| magnitude(**x) == least);
+    let ties: Vec<(u32, f32)> = ties.take(k.saturating_sub(kept.indices.len())).map(|(i, x)| (i as u32, *x)).collect();
+    kept.merge(&ties);
+    narrow(&[kept], k, memo)
+}
+
+/// Candidates that are aimed at: chance fluctuations around it, and a change of scale by some per cent, still leave k.
+fn wanted(k: usize) -> usize {
+    k + k / 4 + 4 * k.isqrt()
+}
+
+/// The k largest of the candidates, which are at least k; and the next guess.
+fn narrow(parts: &[Kept], k: usize, memo: &mut Vec<u32>) -> Kept {
+    memo.clear();
+    memo.extend(parts.iter().flat_map(|p| &p.values).map(|v| magnitude(*v)));
+    let (over, least, rest) = memo.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+    let least = *least;
+    let mut ties = k - over.iter().filter(|m| **m > least).count();
+    // The guess reaches as far down as the candidates do, or by a tenth.
+    let further = wanted(k) - k;
+    let tenth = magnitude(f32::from_bits(least) * 0.9);
+    let guess = match rest.len() {
+        n if n >= further => *rest.select_nth_unstable_by(further - 1, |a, b| b.cmp(a)).1,
+        _ => rest.iter().copied().min().unwrap_or(least).min(tenth),
+    };
+    memo.truncate(1);
+    memo[0] = guess;
+    let mut kept = Kept::with_capacity(k);
+    for part in parts {
+        for (i, v) in part.indices.iter().zip(&part.values) {
+            let m = magnitude(*v);
+            let tie = m == least && ties > 0;
+            ties -= usize::from(tie);
+            if m > least || tie {
+                kept.indices.push(*i);
+                kept.values.push(*v);
+            }
+        }
+    }
+    kept
+}
+
+/// A bound on the bits of magnitudes that at least `k` ≤ len coordinates reach, and how many do: no more than `most`,
+/// or else it is the k-th magnitude itself.
+fn reach(x: &[f32], k: usize, most: usize) -> (u32, usize) {
+    let mut range = 0..=u32::MAX >> 1;
+    let mut above = 0;
+    for shift in [19, 9, 0] {
+        let (bin, over, within) = bin(x, k - above, range, shift);
+        above += over;
+        let least = bin << shift;
+        if above + within <= most || shift == 0 {
+            return (least, above + within);
+        }
+        range = least..=least + ((1 << shift) - 1);
+    }
+    unreachable!("the last shift is 0")
+}
+
+/// Among magnitudes whose bits lie in `range`, counted by their bits above `shift`: the highest bin that, with those
+/// above it, holds `k`; how many lie above it, and how many in it.
+fn bin(x: &[f32], k: usize, range: std::ops::RangeInclusive<u32>, shift: u32) -> (u32, usize, usize) {
+    const BINS: usize = 1 << 12;
+    let base = range.start() >> shift;
+    let count = |x: &[f32]| {
+        let mut counts = vec![0u32; BINS];
+        for x in x {
+            let m = magnitude(*x);
+            if range.contains(&m) {
+                counts[((m >> shift) - base) as usize % BINS] += 1;
+            }
+        }
+        counts
+    };
+    let counts = x.par_chunks(task(BLOCK)).map(count).reduce(
+        || vec![0; BINS],
+        |mut a, b| {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+            a
+        },
+    );
+    let mut above = 0;
+    for (i, n) in counts.iter().enumerate().rev() {
+        if above + *n as usize >= k {
+            return (base + i as u32, above, *n as usize);
+        }
+        above += *n as usize;
+    }
+    (base, above, 0)
+}

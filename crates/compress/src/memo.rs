@@ -1,0 +1,29 @@
+//! What a compressor remembers between steps.
+
+/// What one compressor remembers of one unit of one worker between steps.
+///
+/// A compressor is immutable; its memory (a warm-started factor, a calibrated threshold, the guess
+/// for the next one) is owned by the worker, who saves it with everything else.
+#[derive(Debug, Default)]
+pub struct Memo {
+    /// Remembered floats, saved in checkpoints (the warm Q of low rank, row-major).
+    pub values: Vec<f32>,
+    /// Remembered numbers, saved in checkpoints (a calibrated threshold and its sample count).
+    pub scalars: Vec<f64>,
+    /// Room to work in, neither saved nor cloned: results never depend on it.
+    pub scratch: Vec<u32>,
+    /// The same, for floats.
+    pub work: Vec<f32>,
+}
+
+impl Clone for Memo {
+    fn clone(&self) -> Self {
+        Self { values: self.values.clone(), scalars: self.scalars.clone(), ..Self::default() }
+    }
+}
+
+impl PartialEq for Memo {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values && self.scalars == other.scalars
+    }
+}

@@ -1,0 +1,169 @@
+//! What is written is read back bit for bit, and hostile bytes do no harm.
+
+mod common;
+
+use std::sync::Arc;
+
+use backburn_compress::{Compressor, Memo, Message, Payload, decode_message, encode_message, message_bytes};
+use common::{adversarial, examples, key, normal, units};
+use proptest::prelude::*;
+
+const LIMIT: u64 = 10_000;
+
+/// A message of one payload of every example, on small vectors.
+fn messages() -> Vec<Message> {
+    let mut messages = Vec::new();
+    for c in examples() {
+        for len in [1, 2, 60, 63, 64, 65, 420] {
+            for unit in units(len) {
+                let x = normal(len, len as u64);
+                messages.push(vec![Arc::new(c.compress(&x, &unit, &key(2), &mut Memo::default()))]);
+            }
+        }
+    }
+    messages.push(vec![Arc::new(Payload::zero(9))]);
+    messages.push(vec![Arc::new(backburn_compress::sketch::sketch(&normal(50, 1), 3, 7, 4))]);
+    messages.push(messages.iter().take(7).map(|m| m[0].clone()).collect());
+    messages
+}
+
+/// The header that belongs to this body.
+fn seal(count: u32, body: &[u8]) -> Vec<u8> {
+    let mut bytes = b"BB\x01\x00".to_vec();
+    bytes.extend(count.to_le_bytes());
+    bytes.extend((body.len() as u64).to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), body);
+    bytes.extend(crc.to_le_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+/// Decodes and, where that succeeds, applies and encodes again.
+fn harmless(bytes: &[u8]) {
+    if let Ok(message) = decode_message(bytes, LIMIT) {
+        for payload in &message {
+            assert!(payload.len() as u64 <= LIMIT);
+            assert_eq!(payload.decode().len(), payload.len());
+        }
+        assert_eq!(encode_message(&message).len() as u64, message_bytes(&message));
+    }
+}
+
+#[test]
+fn what_is_sent_is_what_was_applied() {
+    for c in examples() {
+        for (name, x) in adversarial() {
+            for unit in units(x.len()) {
+                let payload = c.compress(&x, &unit, &key(7), &mut Memo::default());
+                let bytes = encode_message(&[Arc::new(payload.clone())]);
+                assert_eq!(bytes.len(), 20 + payload.num_bytes(), "{c} on {name}");
+                let read = decode_message(&bytes, x.len() as u64).unwrap_or_else(|e| panic!("{c} on {name}: {e}"));
+                assert_eq!(*read[0], payload, "{c} on {name}");
+                let bits = |p: &Payload| p.decode().iter().map(|y| y.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&read[0]), bits(&payload), "{c} on {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    for message in messages() {
+        let bytes = encode_message(&message);
+        for len in 0..bytes.len().min(300) {
+            assert!(decode_message(&bytes[..len], LIMIT).is_err());
+            // With a header that fits, so that the payloads themselves are cut.
+            if len >= 20 {
+                assert!(decode_message(&seal(message.len() as u32, &bytes[20..len]), LIMIT).is_err());
+            }
+        }
+        let mut longer = bytes[20..].to_vec();
+        longer.push(0);
+        assert!(decode_message(&seal(message.len() as u32, &longer), LIMIT).is_err());
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_seen() {
+    for message in messages().iter().step_by(5) {
+        let bytes = encode_message(message);
+        for bit in 0..8 * bytes.len().min(200) {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_message(&bytes, LIMIT).is_err());
+        }
+    }
+}
+
+#[test]
+fn hostile_sizes_are_refused_before_they_are_allocated() {
+    let huge = [0xff, 0xff, 0xff, 0xff, 0x0f]; // 2^32 − 1
+    for kind in 0..=15u8 {
+        for format in 0..=6u8 {
+            let mut body = vec![kind | format << 4];
+            body.extend(huge);
+            for filler in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+                let mut body = body.clone();
+                body.extend([filler; 24]);
+                assert!(decode_message(&seal(1, &body), LIMIT).is_err());
+                // Within the limit, the bytes still have to be there, or the few that a code needs.
+                let _ = decode_message(&seal(1, &body), 1 << 20);
+            }
+        }
+    }
+    assert!(decode_message(&seal(u32::MAX, &[0, 0, 0, 0]), LIMIT).is_err());
+}
+
+#[test]
+fn sums_do_not_nest() {
+    let part = [4, 3, 0]; // a zero of three coordinates
+    let sum = |parts: &[&[u8]]| [&[8, 3, parts.len() as u8][..], &parts.concat()].concat();
+    let flat = sum(&[&part, &part]);
+    assert!(decode_message(&seal(1, &flat), LIMIT).is_ok());
+    assert!(decode_message(&seal(1, &sum(&[&flat])), LIMIT).unwrap_err().to_string().contains("sum"));
+    assert!(decode_message(&seal(1, &sum(&[])), LIMIT).is_err());
+    assert!(decode_message(&seal(1, &sum(&[&part, &[4, 2, 0]])), LIMIT).is_err());
+    assert!(decode_message(&seal(1, &sum(&[&part[..]; 65])), LIMIT).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn mutations_do_no_harm(
+        which in any::<prop::sample::Index>(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let messages = messages();
+        let message = which.get(&messages);
+        let mut body = encode_message(message)[20..].to_vec();
+        for (place, byte) in edits {
+            let place = place.index(body.len().min(40));
+            body[place] = byte;
+        }
+        if let Some(cut) = cut {
+            body.truncate(cut.index(body.len()));
+        }
+        harmless(&seal(message.len() as u32, &body));
+    }
+
+    #[test]
+    fn random_bodies_do_no_harm(count in 0u32..4, body in prop::collection::vec(any::<u8>(), 0..200)) {
+        harmless(&seal(count, &body));
+    }
+
+    #[test]
+    fn random_payloads_of_every_kind_do_no_harm(
+        kind in 0u8..9, format in 0u8..5, len in 0u8..127, body in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut bytes = vec![kind | format << 4, len];
+        bytes.extend(body);
+        harmless(&seal(1, &bytes));
+    }
+
+    #[test]
+    fn random_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        harmless(&bytes);
+    }
+}

@@ -1,0 +1,5 @@
+//! Burn modules as flat vectors.
+
+mod flat;
+
+pub use flat::Places;

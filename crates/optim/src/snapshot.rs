@@ -1,0 +1,191 @@
+//! A run's state as named vectors and numbers, in one safetensors file that is written atomically.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+/// Named vectors, numbers and texts. Vectors keep their bits; numbers are stored exactly.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Vectors.
+    pub vectors: BTreeMap<String, Vec<f32>>,
+    /// Numbers, as the bits of f64 or as counters.
+    pub numbers: BTreeMap<String, u64>,
+    /// Texts: forms of the method and compressor, the run's configuration.
+    pub texts: BTreeMap<String, String>,
+}
+
+/// Why a snapshot was not written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The file system refused.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// Read, write, ….
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not a snapshot, or a damaged one.
+    #[error("`{name}` is not a Backburn snapshot or is damaged: {why}")]
+    Damaged {
+        /// The file, or where the bytes came from.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// It lacks something that the run needs.
+    #[error("the snapshot has no `{0}`")]
+    Missing(String),
+    /// It was made by another run.
+    #[error("the snapshot is of {what} {found}; this run has {expected}")]
+    Other {
+        /// What differs.
+        what: &'static str,
+        /// As saved.
+        found: String,
+        /// As needed.
+        expected: String,
+    },
+    /// Something that only means anything for its own worker.
+    #[error(
+        "`{0}` belongs to its own worker and cannot be divided among another number of workers: the server's h would no longer be the mean of theirs. Resume with as many workers, or start anew from the weights"
+    )]
+    Indivisible(String),
+}
+
+const MAGIC: &str = "backburn";
+const VERSION: &str = "1";
+const CHECKSUM: &str = "crc32c";
+
+impl Snapshot {
+    /// Stores a real number.
+    pub fn set_real(&mut self, name: impl Into<String>, value: f64) {
+        self.numbers.insert(name.into(), value.to_bits());
+    }
+
+    /// Reads a real number.
+    pub fn real(&self, name: &str) -> Result<f64, SnapshotError> {
+        self.number(name).map(f64::from_bits)
+    }
+
+    /// Reads a counter.
+    pub fn number(&self, name: &str) -> Result<u64, SnapshotError> {
+        self.numbers.get(name).copied().ok_or_else(|| SnapshotError::Missing(name.into()))
+    }
+
+    /// Reads a text.
+    pub fn text(&self, name: &str) -> Result<&str, SnapshotError> {
+        self.texts.get(name).map(String::as_str).ok_or_else(|| SnapshotError::Missing(name.into()))
+    }
+
+    /// Reads a vector.
+    pub fn vector(&self, name: &str) -> Result<&[f32], SnapshotError> {
+        self.vectors.get(name).map(Vec::as_slice).ok_or_else(|| SnapshotError::Missing(name.into()))
+    }
+
+    /// A safetensors file's bytes: vectors as F32 tensors, the rest in the metadata, and a CRC-32C
+    /// over all of it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut metadata: HashMap<String, String> = HashMap::new();
+        metadata.insert("format".into(), format!("{MAGIC} {VERSION}"));
+        metadata.extend(self.numbers.iter().map(|(k, v)| (format!("n:{k}"), v.to_string())));
+        metadata.extend(self.texts.iter().map(|(k, v)| (format!("t:{k}"), v.clone())));
+        metadata.insert(CHECKSUM.into(), format!("{:08x}", self.checksum()));
+        let little: Vec<(&String, Vec<u8>)> =
+            self.vectors.iter().map(|(k, v)| (k, v.iter().flat_map(|x| x.to_le_bytes()).collect())).collect();
+        let views = little.iter().map(|(k, bytes)| {
+            let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
+            ((*k).clone(), view.expect("four bytes a float"))
+        });
+        safetensors::tensor::serialize(views, Some(metadata)).expect("names and shapes are valid")
+    }
+
+    /// Reads such bytes; `name` says in errors where they came from.
+    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self, SnapshotError> {
+        let damaged = |why: String| SnapshotError::Damaged { name: name.into(), why };
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let format = metadata.get("format").cloned().unwrap_or_default();
+        if format != format!("{MAGIC} {VERSION}") {
+            return Err(damaged(format!("its format is `{format}`, not `{MAGIC} {VERSION}`")));
+        }
+        let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
+        let mut snapshot = Self::default();
+        for (key, view) in file.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(damaged(format!("`{key}` is not of 32-bit floats")));
+            }
+            let values = view.data().chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]));
+            snapshot.vectors.insert(key, values.collect());
+        }
+        for (key, value) in &metadata {
+            if let Some(key) = key.strip_prefix("n:") {
+                let number = value.parse().map_err(|_| damaged(format!("the number `{key}` is `{value}`")))?;
+                snapshot.numbers.insert(key.into(), number);
+            } else if let Some(key) = key.strip_prefix("t:") {
+                snapshot.texts.insert(key.into(), value.clone());
+            }
+        }
+        let said = metadata.get(CHECKSUM).cloned().unwrap_or_default();
+        let computed = format!("{:08x}", snapshot.checksum());
+        if said != computed {
+            return Err(damaged(format!("its checksum is `{said}`, its contents give `{computed}`")));
+        }
+        Ok(snapshot)
+    }
+
+    /// Writes the file whole or not at all.
+    pub fn save(&self, path: &Path) -> Result<(), SnapshotError> {
+        write_atomically(path, &self.to_bytes())
+    }
+
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self, SnapshotError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| SnapshotError::Io { action: "read", path: path.into(), source })?;
+        Self::from_bytes(&bytes, &path.display().to_string())
+    }
+
+    fn checksum(&self) -> u32 {
+        let text = self.numbers.iter().map(|(k, v)| format!("{k}={v};"));
+        let text = text.chain(self.texts.iter().map(|(k, v)| format!("{k}={v};")));
+        let crc = text.fold(0, |crc, t| crc32c::crc32c_append(crc, t.as_bytes()));
+        self.vectors.iter().fold(crc, |crc, (k, v)| {
+            let crc = crc32c::crc32c_append(crc, k.as_bytes());
+            v.iter().fold(crc32c::crc32c_append(crc, &(v.len() as u64).to_le_bytes()), |crc, x| {
+                crc32c::crc32c_append(crc, &x.to_le_bytes())
+            })
+        })
+    }
+}
+
+/// Writes beside the file, makes it durable, then renames it into place: a crash or a full disk
+/// leaves the old file or the new one, never half of one.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
+    let fail = |action: &'static str, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| SnapshotError::Io { action, path, source }
+    };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(fail("create", folder))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    let written = std::fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(source) = written.and_then(|()| std::fs::rename(&temporary, path)) {
+        let _ = std::fs::remove_file(&temporary);
+        return Err(fail("write", path)(source));
+    }
+    if let Ok(folder) = std::fs::File::open(folder) {
+        let _ = folder.sync_all(); // not all file systems can; the rename stands either way
+    }
+    Ok(())
+}

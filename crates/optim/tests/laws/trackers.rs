@@ -1,0 +1,66 @@
+//! Laws 4 and 6: what is tracked is tracked.
+
+use crate::world::*;
+
+#[test]
+fn law_4_the_servers_h_is_the_mean_of_the_workers() {
+    for seed in 0..6 {
+        for method in methods().iter().filter(|m| m.starts_with("ef21") && !m.contains("ideal")) {
+            for compressor in compressors() {
+                let Ok(mut run) = World::new(seed, 3, true).start(method, &compressor) else { continue };
+                for (t, attempt) in schedule(seed, 3, false, 12).iter().enumerate() {
+                    run.attempt(attempt);
+                    let states = run.states();
+                    let what = format!("{method}/{compressor}, seed {seed}, attempt {t}");
+                    close(&states.vector("shared.h"), &states.mean(3, "h", |_| 1.0), 1e-5, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn law_6_the_mean_of_v_is_the_mean_of_the_gradients() {
+    for seed in 0..6 {
+        for graph in ["ring", "torus", "complete", "er:0.3", "er:0.7"] {
+            for compressor in compressors() {
+                let n = 3 + (seed as usize % 4);
+                let method = format!("beer:gossip=0.3,graph={graph}");
+                let Ok(mut run) = World::new(seed, n, true).start(&method, &compressor) else { continue };
+                let mut failures = 0;
+                for attempt in schedule(seed, n, true, 12) {
+                    failures += usize::from(!run.attempt(&attempt));
+                    let states = run.states();
+                    let what = format!("{method}/{compressor}, n {n}, seed {seed}");
+                    close(&states.mean(n, "v", |_| 1.0), &states.mean(n, "gradient", |_| 1.0), 1e-4, &what);
+                    // The mixed copies are those of the nodes, with doubly stochastic weights.
+                    for copy in ["h", "g"] {
+                        let mut mixed = vec![0.0; run.x.len()];
+                        for i in 0..n {
+                            let own = states.vector(&format!("node.{i}.{copy}"));
+                            mixed.iter_mut().zip(own).for_each(|(m, x)| *m += x / n as f64);
+                        }
+                        close(&mixed, &states.mean(n, copy, |_| 1.0), 1e-4, &what);
+                    }
+                }
+                assert!(failures > 0, "the schedule of seed {seed} loses something");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_gossip_round_is_rolled_back_whole() {
+    let mut run = World::new(4, 4, true).start("beer", "topk:0.3").unwrap();
+    (0..3).for_each(|_| run.whole(0.1));
+    let before = snapshot(&mut run);
+    let mishap = Mishap { lost: [(0, 2)].into(), ..Mishap::default() };
+    assert!(!run.attempt(&Attempt { lr: 0.1, mishap }));
+    assert_eq!(snapshot(&mut run), before);
+}
+
+fn snapshot(run: &mut Run) -> backburn_optim::Snapshot {
+    let mut snapshot = backburn_optim::Snapshot::default();
+    run.cluster.save_into(&mut snapshot);
+    snapshot
+}

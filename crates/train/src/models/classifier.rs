@@ -1,0 +1,48 @@
+//! Any of the classifiers.
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLoss;
+use burn::tensor::{Int, Tensor};
+
+use super::convnet::ConvNet;
+use super::resnet::ResNet;
+use super::softmax::Softmax;
+use super::vgg::Vgg;
+
+/// A model that tells classes apart. [`ModelKind`](super::ModelKind) builds one.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // One a run: moving it costs nothing that counts.
+pub enum Classifier {
+    /// A small convolutional network.
+    ConvNet(ConvNet),
+    /// A residual network.
+    ResNet(ResNet),
+    /// VGG-19-BN.
+    Vgg(Vgg),
+    /// Softmax regression.
+    Softmax(Softmax),
+}
+
+impl Classifier {
+    /// `[n, channels, height, width]` → `[n, classes]`, logits.
+    ///
+    /// # Panics
+    /// Where the images have another shape than the model was built for.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        match self {
+            Self::ConvNet(model) => model.forward(images),
+            Self::ResNet(model) => model.forward(images),
+            Self::Vgg(model) => model.forward(images),
+            Self::Softmax(model) => model.forward(images),
+        }
+    }
+
+    /// The mean cross entropy, in nats; shape `[1]`.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn loss(&self, images: Tensor<4>, targets: Tensor<1, Int>) -> Tensor<1> {
+        let logits = self.forward(images);
+        CrossEntropyLoss::new(None, &logits.device()).forward(logits, targets)
+    }
+}

@@ -1,0 +1,56 @@
+//! Loss and accuracy on a whole set.
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLoss;
+use burn::tensor::{Device, Int, Tensor};
+
+use super::classifier::Classifier;
+use crate::data::Images;
+
+/// How good a model is on a set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross entropy, in nats.
+    pub loss: f64,
+    /// Fraction of images whose class has the largest logit.
+    pub accuracy: f64,
+    /// Number of images.
+    pub images: usize,
+}
+
+/// How many rows have their largest logit at their target.
+pub fn correct(logits: Tensor<2>, targets: Tensor<1, Int>) -> usize {
+    let [n, _] = logits.dims();
+    let hits = logits.argmax(1).reshape([n]).equal(targets).int().sum();
+    usize::try_from(hits.into_scalar::<i64>()).unwrap_or(0)
+}
+
+/// Runs `model` as for inference, with running statistics, over all of `images`; not-a-number on an
+/// empty set. `device` has no autodiff, `batch` is taken as at least 1.
+pub fn evaluate(model: &Classifier, images: &Images, batch: usize, device: &Device) -> Evaluation {
+    let model = model.valid();
+    let indices: Vec<usize> = (0..images.len()).collect();
+    let (mut loss, mut hits) = (0.0, 0);
+    for indices in indices.chunks(batch.max(1)) {
+        let batch = images.batch(indices, None, device);
+        let logits = model.forward(batch.images);
+        hits += correct(logits.clone(), batch.targets.clone());
+        let mean = CrossEntropyLoss::new(None, device).forward(logits, batch.targets);
+        loss += f64::from(mean.into_scalar::<f32>()) * indices.len() as f64;
+    }
+    let n = images.len() as f64;
+    Evaluation { loss: loss / n, accuracy: hits as f64 / n, images: images.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_hits() {
+        let device = Device::default();
+        let logits = Tensor::from_floats([[0.1, 0.9], [2.0, -1.0], [0.0, 3.0]], &device);
+        let targets = Tensor::from_ints([1, 1, 1], &device);
+        assert_eq!(correct(logits, targets), 2);
+    }
+}

@@ -1,0 +1,191 @@
+//! The classifiers by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::classifier::Classifier;
+use super::convnet::ConvNet;
+use super::init::initialise;
+use super::resnet::{Plan, RESNET8, RESNET18, RESNET20, RESNET34, ResNet};
+use super::softmax::Softmax;
+use super::vgg::{MIN_SIDE, Vgg};
+
+/// A classifier's name: `convnet`, `softmax`, `resnet8`, `resnet20`, `resnet18`, `resnet34` or
+/// `vgg19-bn`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ModelKind {
+    /// [`ConvNet`].
+    ConvNet,
+    /// [`Softmax`].
+    Softmax,
+    /// [`RESNET8`].
+    ResNet8,
+    /// [`RESNET20`].
+    ResNet20,
+    /// [`RESNET18`].
+    ResNet18,
+    /// [`RESNET34`].
+    ResNet34,
+    /// [`Vgg`].
+    Vgg19Bn,
+}
+
+/// Why there is no such model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// No model has this name.
+    #[error("no model is called `{name}`; there are {}", ModelKind::names().join(", "))]
+    Unknown {
+        /// The name given.
+        name: String,
+    },
+    /// An image side, the channels or the classes are too few.
+    #[error(
+        "{kind} needs at least one channel, one class and images of {side} × {side}; got {classes} classes of {shape:?} (channels, height, width)"
+    )]
+    Shape {
+        /// The model.
+        kind: ModelKind,
+        /// Its least side.
+        side: usize,
+        /// The shape given.
+        shape: [usize; 3],
+        /// The classes given.
+        classes: usize,
+    },
+}
+
+impl ModelKind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::ConvNet, Self::Softmax, Self::ResNet8, Self::ResNet20, Self::ResNet18, Self::ResNet34, Self::Vgg19Bn];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConvNet => "convnet",
+            Self::Softmax => "softmax",
+            Self::ResNet8 => "resnet8",
+            Self::ResNet20 => "resnet20",
+            Self::ResNet18 => "resnet18",
+            Self::ResNet34 => "resnet34",
+            Self::Vgg19Bn => "vgg19-bn",
+        }
+    }
+
+    fn names() -> Vec<&'static str> {
+        Self::ALL.into_iter().map(Self::name).collect()
+    }
+
+    fn least_side(self) -> usize {
+        match self {
+            Self::Vgg19Bn => MIN_SIDE,
+            _ => 1,
+        }
+    }
+
+    /// The model for images of this shape (channels, height, width), its first values drawn from
+    /// `seed` alone (see [`initialise`]). To train it, give a device with autodiff.
+    ///
+    /// # Errors
+    /// Where the images are too small for it.
+    pub fn build(
+        self,
+        shape: [usize; 3],
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Classifier, ModelError> {
+        let [channels, height, width] = shape;
+        let side = self.least_side();
+        if channels == 0 || classes == 0 || height < side || width < side {
+            return Err(ModelError::Shape { kind: self, side, shape, classes });
+        }
+        let resnet = |plan: Plan| Classifier::ResNet(ResNet::new(plan, channels, classes, device));
+        let model = match self {
+            Self::ConvNet => Classifier::ConvNet(ConvNet::new(shape, classes, device)),
+            Self::Softmax => Classifier::Softmax(Softmax::new(channels * height * width, classes, device)),
+            Self::ResNet8 => resnet(RESNET8),
+            Self::ResNet20 => resnet(RESNET20),
+            Self::ResNet18 => resnet(RESNET18),
+            Self::ResNet34 => resnet(RESNET34),
+            Self::Vgg19Bn => Classifier::Vgg(Vgg::new(channels, classes, device)),
+        };
+        Ok(initialise(model, seed))
+    }
+}
+
+impl fmt::Display for ModelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ModelKind {
+    type Err = ModelError;
+
+    fn from_str(name: &str) -> Result<Self, ModelError> {
+        let unknown = || ModelError::Unknown { name: name.into() };
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
+    }
+}
+
+impl TryFrom<String> for ModelKind {
+    type Error = ModelError;
+
+    fn try_from(name: String) -> Result<Self, ModelError> {
+        name.parse()
+    }
+}
+
+impl From<ModelKind> for String {
+    fn from(kind: ModelKind) -> Self {
+        kind.name().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::optim::GradientsParams;
+    use burn::tensor::Tensor;
+
+    use super::*;
+    use crate::models::size;
+
+    #[test]
+    fn text_and_serde_agree() {
+        for kind in ModelKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
+            assert_eq!(serde_json::from_str::<ModelKind>(&format!("\"{kind}\"")).unwrap(), kind);
+        }
+        let message = "resnet50".parse::<ModelKind>().unwrap_err().to_string();
+        assert!(ModelKind::ALL.iter().all(|kind| message.contains(kind.name())), "{message}");
+    }
+
+    #[test]
+    fn small_images_are_refused_where_they_do_not_fit() {
+        let device = Device::default();
+        let error = ModelKind::Vgg19Bn.build([1, 28, 28], 10, 1, &device).unwrap_err();
+        assert!(error.to_string().starts_with("vgg19-bn needs"), "{error}");
+        assert!(ModelKind::ResNet8.build([0, 28, 28], 10, 1, &device).is_err());
+        assert!(ModelKind::ConvNet.build([1, 28, 28], 0, 1, &device).is_err());
+    }
+
+    #[test]
+    fn classifiers_train_on_small_grey_images() {
+        let device = Device::default().autodiff();
+        for kind in [ModelKind::ConvNet, ModelKind::Softmax, ModelKind::ResNet8] {
+            let model = kind.build([1, 8, 8], 3, 1, &device).unwrap();
+            let images = Tensor::ones([2, 1, 8, 8], &device);
+            let loss = model.loss(images, Tensor::from_ints([0, 2], &device));
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            assert_eq!(gradients.len(), size(&model).tensors, "{kind}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Published claims, and whether they hold in the numbers of a run.
+
+use serde::{Deserialize, Serialize};
+
+/// A claim, what it requires of the numbers, and what they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// What is claimed.
+    pub claim: String,
+    /// The paper and the place in it.
+    pub source: String,
+    /// Whether it holds in this run; `null` where the rows it needs are missing.
+    pub holds: Option<bool>,
+    /// The numbers.
+    pub measured: String,
+    /// What they must be.
+    pub required: String,
+}
+
+impl Claim {
+    /// Judges a claim by what `judge` finds in the results: whether it holds, and the figures. `None`
+    /// where rows are missing.
+    pub fn judge(claim: &str, source: &str, required: &str, judge: impl FnOnce() -> Option<(bool, String)>) -> Self {
+        let found = judge();
+        let holds = found.as_ref().map(|f| f.0);
+        let measured = found.map_or_else(|| "not measured: rows are missing".into(), |f| f.1);
+        Self { claim: claim.into(), source: source.into(), holds, measured, required: required.into() }
+    }
+
+    /// The verdict in a word.
+    pub fn verdict(&self) -> &'static str {
+        match self.holds {
+            Some(true) => "holds",
+            Some(false) => "fails",
+            None => "not measured",
+        }
+    }
+}
+
+/// A number with four significant figures.
+pub fn short(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    if !(1e-3..1e5).contains(&size) {
+        return format!("{value:.2e}");
+    }
+    let digits = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_the_five_fields() {
+        let claim = Claim::judge("a", "b", "c", || Some((true, "d".into())));
+        let text = r#"{"claim":"a","source":"b","holds":true,"measured":"d","required":"c"}"#;
+        assert_eq!(serde_json::to_string(&claim).unwrap(), text);
+        assert_eq!(Claim::judge("a", "b", "c", || None).verdict(), "not measured");
+    }
+
+    #[test]
+    fn short_numbers() {
+        let numbers = [0.0, 1.0, 0.123456, 12345.6, -0.5, 1.0e-7, 123456.0, f64::INFINITY];
+        let texts = ["0", "1", "0.1235", "12346", "-0.5", "1.00e-7", "1.23e5", "inf"];
+        numbers.iter().zip(texts).for_each(|(n, t)| assert_eq!(short(*n), t));
+    }
+}

@@ -1,0 +1,126 @@
+//! What the two logistic experiments of Fatkhullin et al. (2023) share.
+
+use std::sync::Arc;
+
+use super::vector::{Length, record_bytes, simulate};
+use crate::data::{Libsvm, Partition};
+use crate::problems::{Rows, SoftmaxRegression};
+use crate::reproduce::figure::{Axis, Panel};
+use crate::reproduce::{Curve, Recorder, ReproduceError, Results, Scale, Setup};
+
+pub(super) const NORM: &str = "squared gradient norm";
+pub(super) const SAMPLES: &str = "samples a worker";
+pub(super) const LAMBDA: f64 = 1e-3;
+/// R of NEOLITHIC.
+const ROUNDS: usize = 4;
+
+/// The methods with the step sizes that tuning found.
+pub(super) fn methods() -> [(&'static str, String, f64); 7] {
+    [
+        ("SGD", "sgd".into(), 1.0),
+        ("EF14-SGD", "ef-sgd".into(), 1.0),
+        ("EF21-SGD", "ef21-sgd".into(), 0.25),
+        ("EF21-SGDM", "ef21-sgdm:eta=0.1".into(), 0.25),
+        ("EF21-SGD2M", "ef21-sgd2m:eta=0.1".into(), 0.25),
+        ("NEOLITHIC", format!("neolithic:rounds={ROUNDS}"), 1.0),
+        ("BEER", "beer".into(), 0.125),
+    ]
+}
+
+pub(super) fn curves(group: String, workers: usize, batch: usize, k: usize, cost: f64) -> impl Iterator<Item = Curve> {
+    let methods = methods().into_iter().filter(move |(name, ..)| workers > 1 || *name != "BEER");
+    methods.map(move |(name, algorithm, lr)| {
+        let compressor = if name == "SGD" { "identity".into() } else { format!("topk:k={k}") };
+        let cost = if name == "NEOLITHIC" { ROUNDS as f64 * cost } else { cost };
+        Curve { workers, batch, cost, ..Curve::new(group.clone(), name, &algorithm, &compressor, lr) }
+    })
+}
+
+/// Rows and labels of one set.
+#[derive(Clone, Debug)]
+pub(super) struct Labelled {
+    pub rows: Rows,
+    pub labels: Arc<Vec<u8>>,
+    pub classes: usize,
+}
+
+impl Labelled {
+    /// The training images of `published` or its stand-in; at small scale so many, in blocks of
+    /// 2 × 2 pixels.
+    pub fn images(setup: &Setup, published: &'static str) -> Result<Arc<Self>, ReproduceError> {
+        let split = setup.images(published)?;
+        setup.shared(&format!("rows {}", setup.image_set(published)), || {
+            let (count, pool) = setup.scale.pick((200, 4), (2000, 2), (usize::MAX, 1));
+            let chosen: Vec<usize> = (0..split.train.len().min(count)).collect();
+            let train = split.train.subset(&chosen);
+            let rows = Rows::of_images(&train, pool);
+            Ok(Self { rows, labels: Arc::new(train.labels().to_vec()), classes: train.classes() })
+        })
+    }
+
+    /// A LIBSVM set of two classes from the data directory; `None` where it is not there.
+    pub fn libsvm(setup: &Setup, name: &str) -> Result<Option<Arc<Self>>, ReproduceError> {
+        let Some(path) = libsvm_path(setup, name) else {
+            return Ok(None);
+        };
+        let labelled = setup.shared(&format!("libsvm {name}"), || {
+            let rows = Libsvm::open(&path)?;
+            let labels = rows.labels().iter().map(|l| u8::from(*l > 0.0)).collect();
+            Ok(Self { rows: Rows::Sparse(Arc::new(rows)), labels: Arc::new(labels), classes: 2 })
+        })?;
+        Ok(Some(labelled))
+    }
+
+    fn problem(&self, partition: Partition, curve: &Curve, seed: u64) -> Result<SoftmaxRegression, ReproduceError> {
+        let shards = Arc::new(partition.split(&self.labels, curve.workers, seed)?);
+        Ok(SoftmaxRegression::new(self.rows.clone(), self.labels.clone(), self.classes, shards, curve.batch, LAMBDA))
+    }
+}
+
+/// Where a LIBSVM set lies under the data directory.
+pub(super) fn libsvm_path(setup: &Setup, name: &str) -> Option<std::path::PathBuf> {
+    if setup.scale == Scale::Smoke {
+        return None;
+    }
+    let directory = setup.data.data_dir.as_deref()?;
+    let places = [directory.join("libsvm"), directory.to_path_buf(), directory.join(name)];
+    let files = places.iter().flat_map(|place| [place.join(name), place.join(format!("{name}.gz"))]);
+    files.into_iter().find(|path| path.is_file())
+}
+
+pub(super) fn run(
+    data: &Labelled,
+    partition: Partition,
+    curve: &Curve,
+    seed: u64,
+    length: Length,
+    out: &mut Recorder<'_>,
+) -> Result<(), ReproduceError> {
+    let problem = data.problem(partition, curve, seed)?;
+    let start = vec![0.0; data.rows.features() * data.classes];
+    let draws = if curve.name == "NEOLITHIC" { ROUNDS } else { 1 };
+    simulate(
+        curve,
+        &problem,
+        seed,
+        start,
+        length,
+        |_| curve.lr,
+        NORM,
+        out,
+        |simulation, step, out| {
+            out.record(NORM, step, simulation.squared_gradient());
+            out.record(SAMPLES, step, step * (curve.batch * draws) as f64);
+            record_bytes(simulation, step, out);
+        },
+    )
+}
+
+/// A group's two panels: against what was sent, and against samples.
+pub(super) fn panels(results: &Results, group: &str) -> [Panel; 2] {
+    let y = || Axis::log("squared gradient norm");
+    [
+        Panel::against(results, group, NORM, "megabytes up", Axis::log("megabytes sent by a worker"), y()),
+        Panel::against(results, group, NORM, SAMPLES, Axis::linear("samples a worker"), y()),
+    ]
+}

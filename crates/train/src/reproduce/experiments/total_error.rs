@@ -1,0 +1,199 @@
+//! Sahu et al. (2021): a hard threshold has less total error than top-k of as many coordinates.
+
+use backburn_compress::Scope;
+
+use super::cifar::{ACCURACY, LOSS, config, train};
+use crate::models::ModelKind;
+use crate::reproduce::figure::{Axis, Figure, Panel};
+use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Setup, Table, short};
+use crate::run::{RunConfig, Schedule, Trainer};
+
+pub(super) struct TotalError;
+
+const TOTAL: &str = "total error";
+const COUNT: &str = "coordinates sent";
+const THRESHOLD: &str = "hard threshold";
+const TOP: &str = "top-k";
+const RATIOS: [f64; 2] = [0.01, 0.001];
+const SOURCE: &str = "Sahu et al. 2021, Rethinking gradient sparsification as total error minimization, abstract";
+
+fn group(ratio: f64) -> String {
+    format!("budget {} %", 100.0 * ratio)
+}
+
+impl TotalError {
+    fn config(curve: &Curve, seed: u64, setup: &Setup) -> Result<RunConfig, ReproduceError> {
+        Ok(RunConfig {
+            model: setup.scale.pick(ModelKind::ConvNet, ModelKind::ConvNet, ModelKind::ResNet18),
+            scope: Scope::Global,
+            subset: setup.scale.pick(100, 2000, 0),
+            epochs: setup.scale.pick(1.0, 10.0, 200.0),
+            schedule: Schedule { lr: curve.lr, ..Schedule::default() },
+            ..config(curve, seed, setup)?
+        })
+    }
+
+    fn data(setup: &Setup) -> &'static str {
+        setup.scale.pick("fashion-mnist", "fashion-mnist", "cifar10")
+    }
+}
+
+/// How many coordinates a step has sent, the mean over workers.
+fn sent(trainer: &mut Trainer) -> (f64, f64) {
+    let length = trainer.group().layout().len() as f64;
+    let seen = trainer.observe();
+    (seen.residual_norm().powi(2), seen.density.unwrap_or(0.0) * length)
+}
+
+impl Experiment for TotalError {
+    fn about(&self) -> About {
+        About {
+            name: "total-error",
+            title: "Hard threshold against top-k of as many coordinates: the sum of the squared errors of all steps",
+            source: SOURCE,
+            claims: &["hard threshold's total error is below top-k's at equal bits", "at no loss of accuracy"],
+            time: ["3 min", "2 days"],
+        }
+    }
+
+    fn curves(&self, _: &Setup) -> Vec<Curve> {
+        let curve = |ratio: f64, name: &str, compressor: String, cost: f64| Curve {
+            workers: 4,
+            batch: 16,
+            setting: ratio,
+            cost,
+            ..Curve::new(group(ratio), name, "ef-sgd:momentum=0.9", &compressor, 0.02)
+        };
+        let pair = |ratio: f64| {
+            [
+                curve(ratio, THRESHOLD, format!("threshold:ratio={ratio}"), 1.0),
+                // k is the threshold's mean count, so the threshold runs first.
+                curve(ratio, TOP, format!("topk:{ratio}"), 2.0),
+            ]
+        };
+        RATIOS.into_iter().flat_map(pair).collect()
+    }
+
+    fn seeds(&self, setup: &Setup) -> u64 {
+        setup.scale.pick(1, 3, 3)
+    }
+
+    fn settings(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+        let model = setup.scale.pick("convnet", "convnet", "resnet18");
+        vec![
+            ("model", format!("{model} on {}", setup.image_set(Self::data(setup)))),
+            ("epochs", setup.scale.pick("1", "10", "200").into()),
+            ("workers", "4, batch 16; momentum 0.9".into()),
+            ("threshold", "calibrated once on the first steps, over the whole model".into()),
+            ("k", "the mean count of the threshold's run with the same seed".into()),
+            ("total error", "sum of ||e_t||^2, the mean over workers, step sizes inside the error".into()),
+        ]
+    }
+
+    fn departures(&self, _: &Setup) -> Vec<String> {
+        vec!["Only the abstract is at hand: model, sizes and step sizes are this project's.".into()]
+    }
+
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+        let split = setup.images(Self::data(setup))?.as_ref().clone();
+        let mut config = Self::config(curve, seed, setup)?;
+        if curve.name == TOP {
+            config.compressor = format!("topk:k={}", Self::count(curve, seed, setup, out)?).parse()?;
+        }
+        let mut total = 0.0;
+        let every = setup.scale.pick(1, 10, 100);
+        train(config, split, setup.scale.pick(2, 10, 100), out, |trainer, step, out| {
+            let (error, count) = sent(trainer);
+            total += error;
+            if step.step.is_multiple_of(every) || step.step + 1 == trainer.progress().1 {
+                out.record(TOTAL, step.step as f64, total);
+                out.record(COUNT, step.step as f64, count);
+            }
+        })
+    }
+
+    fn claims(&self, results: &Results) -> Vec<Claim> {
+        let each = |judge: &dyn Fn(&str) -> Option<(bool, String)>| {
+            let mut holds = true;
+            let mut texts = Vec::new();
+            for ratio in RATIOS {
+                let (found, text) = judge(&group(ratio))?;
+                holds &= found;
+                texts.push(format!("{}: {text}", group(ratio)));
+            }
+            Some((holds, texts.join("; ")))
+        };
+        vec![
+            Claim::judge(
+                "Hard threshold's total error is below that of top-k at equal bits",
+                SOURCE,
+                "ratio below 1 at every budget, with at most 5 % more sent than by top-k",
+                || {
+                    each(&|group| {
+                        let ratio =
+                            |metric| Some(results.last(group, THRESHOLD, metric)? / results.last(group, TOP, metric)?);
+                        let (error, bytes) = (ratio(TOTAL)?, ratio("megabytes up")?);
+                        let text = format!("total error {}, bytes {}", short(error), short(bytes));
+                        Some((error < 1.0 && bytes <= 1.05, text))
+                    })
+                },
+            ),
+            Claim::judge(
+                "Hard threshold reaches the accuracy of top-k",
+                SOURCE,
+                "mean last test accuracy at most 1 point below top-k's at every budget",
+                || {
+                    each(&|group| {
+                        let of = |curve| results.last(group, curve, ACCURACY).map(|a| 100.0 * a);
+                        let (threshold, top) = (of(THRESHOLD)?, of(TOP)?);
+                        Some((threshold >= top - 1.0, format!("{threshold:.1} % and {top:.1} %")))
+                    })
+                },
+            ),
+        ]
+    }
+
+    fn figure(&self, results: &Results) -> Figure {
+        let panels = results.groups().into_iter().flat_map(|g| {
+            let step = || Axis::linear("step");
+            [
+                Panel::of(results, g, TOTAL, step(), Axis::log("total error")),
+                Panel::of(results, g, COUNT, step(), Axis::log("coordinates sent")),
+                Panel::of(results, g, LOSS, Axis::linear("epoch"), Axis::log("train loss")),
+            ]
+        });
+        Figure::new(3, panels.collect())
+    }
+
+    fn tables(&self, results: &Results) -> Vec<Table> {
+        let mut table = Table::new(
+            "The end of the runs",
+            &["budget", "compressor", "total error", "test accuracy, %", "megabytes up"],
+        );
+        for (ratio, curve) in RATIOS.into_iter().flat_map(|r| [(r, THRESHOLD), (r, TOP)]) {
+            let of = |metric| results.last(&group(ratio), curve, metric);
+            let cells = [of(TOTAL), of(ACCURACY).map(|a| 100.0 * a), of("megabytes up")];
+            let cells = cells.map(|c| c.map_or("–".into(), short));
+            table.rows.push([group(ratio), curve.into()].into_iter().chain(cells).collect());
+        }
+        vec![table]
+    }
+}
+
+impl TotalError {
+    /// The mean count of coordinates that the hard threshold sends with this seed.
+    fn count(curve: &Curve, seed: u64, setup: &Setup, out: &Recorder<'_>) -> Result<usize, ReproduceError> {
+        let split = setup.images(Self::data(setup))?.as_ref().clone();
+        let mut config = Self::config(curve, seed, setup)?;
+        config.compressor = format!("threshold:ratio={}", curve.setting).parse()?;
+        let mut trainer = Trainer::with_data(config, split)?;
+        let (_, steps) = trainer.progress();
+        let mut sum = 0.0;
+        for step in 0..steps {
+            out.tick(step, 2 * steps)?;
+            trainer.step()?;
+            sum += sent(&mut trainer).1;
+        }
+        Ok((sum / steps.max(1) as f64).round().max(1.0) as usize)
+    }
+}

@@ -1,0 +1,129 @@
+//! `run.json`: how an experiment's numbers came about.
+
+use std::path::Path;
+use std::process::Command;
+
+use backburn_optim::write_atomically;
+use serde::{Deserialize, Serialize};
+
+use super::run::Tuned;
+use super::{Curve, Experiment, ReproduceError, Setup};
+
+/// How an experiment's numbers came about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The experiment.
+    pub name: String,
+    /// `small` or `paper`.
+    pub scale: String,
+    /// Steps, sizes, data.
+    pub settings: Vec<(String, String)>,
+    /// Where it departs from the paper.
+    pub departures: Vec<String>,
+    /// The curves: group, name, method, compressor, workers, batch, step size.
+    pub curves: Vec<CurveRecord>,
+    /// Step sizes that were tuned, with all that were tried.
+    pub tuned: Vec<Tuned>,
+    /// Repetitions.
+    pub seeds: u64,
+    /// Curves finished, and curves in all, seeds included.
+    pub complete: (usize, usize),
+    /// Seconds it took, without what was finished before.
+    pub seconds: f64,
+    /// The version of the library.
+    pub version: String,
+    /// The commit of the working tree that it was started in, where that is Backburn's.
+    pub commit: Option<String>,
+    /// Processor, cores, system.
+    pub machine: String,
+    /// The device of what trains a model.
+    pub device: String,
+}
+
+/// A curve as it was run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurveRecord {
+    /// Its group.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// The method.
+    pub algorithm: String,
+    /// The compressor.
+    pub compressor: String,
+    /// n.
+    pub workers: usize,
+    /// Examples a worker and step.
+    pub batch: usize,
+    /// γ.
+    pub lr: f64,
+}
+
+impl Manifest {
+    pub(super) fn new(
+        experiment: &dyn Experiment,
+        setup: &Setup,
+        curves: &[Curve],
+        complete: (usize, usize),
+        seconds: f64,
+    ) -> Self {
+        let record = |c: &Curve| CurveRecord {
+            group: c.group.clone(),
+            name: c.name.clone(),
+            algorithm: c.algorithm.clone(),
+            compressor: c.compressor.clone(),
+            workers: c.workers,
+            batch: c.batch,
+            lr: c.lr,
+        };
+        Self {
+            name: experiment.about().name.into(),
+            scale: setup.scale.to_string(),
+            settings: experiment.settings(setup).into_iter().map(|(k, v)| (k.into(), v)).collect(),
+            departures: experiment.departures(setup),
+            curves: curves.iter().map(record).collect(),
+            tuned: Vec::new(),
+            seeds: experiment.seeds(setup),
+            complete,
+            seconds,
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: commit(),
+            machine: machine(),
+            device: setup.device.clone(),
+        }
+    }
+
+    pub(super) fn save(&self, folder: &Path) -> Result<(), ReproduceError> {
+        let text = serde_json::to_string_pretty(self).expect("a manifest is plain texts and numbers") + "\n";
+        Ok(write_atomically(&folder.join("run.json"), text.as_bytes())?)
+    }
+
+    /// That of a folder; `None` where there is none that can be read.
+    pub fn load(folder: &Path) -> Option<Self> {
+        serde_json::from_str(&std::fs::read_to_string(folder.join("run.json")).ok()?).ok()
+    }
+}
+
+/// The commit that the working tree is at, with a mark where files were changed since.
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok().filter(|o| o.status.success())?;
+        String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
+    };
+    let top = git(&["rev-parse", "--show-toplevel"])?;
+    let manifest = std::fs::read_to_string(Path::new(&top).join("Cargo.toml")).ok()?;
+    if !manifest.contains("name = \"backburn\"") {
+        return None;
+    }
+    git(&["describe", "--always", "--dirty", "--abbrev=12"])
+}
+
+fn machine() -> String {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        line.split_once(':').map(|(_, name)| name.trim().to_owned())
+    });
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("{}, {cores} cores, {system}", processor.unwrap_or_else(|| architecture.into()))
+}

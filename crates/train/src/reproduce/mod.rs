@@ -1,0 +1,38 @@
+//! The papers' experiments, each by its name: runs it, draws its figure, and judges its claims by the
+//! numbers of the run.
+//!
+//! [`reproduce`] writes, for each experiment, `NAME/results.csv`, `NAME/figure.svg`, `NAME/figure.png`,
+//! `NAME/claims.json` and `NAME/run.json`, and one self-contained `index.html`. An [`Experiment`] runs
+//! one curve at a time and only records rows; claims, figures and tables are functions of
+//! [`Results`], and so of the file.
+//!
+//! Sources: Karimireddy, Rebjock, Stich, Jaggi, *Error feedback fixes SignSGD and other gradient
+//! compression schemes*, 2019; Avdiukhin, Yaroslavtsev, *Escaping saddle points with compressed SGD*,
+//! 2021; Fatkhullin, Tyurin, Richtárik, *Momentum provably improves error feedback!*, 2023; Sahu et al.,
+//! *Rethinking gradient sparsification as total error minimization*, 2021; Tang et al.,
+//! *ErrorCompensatedX*, 2021.
+
+mod cache;
+mod claim;
+mod error;
+mod experiment;
+mod experiments;
+pub mod figure;
+mod interrupt;
+mod manifest;
+mod progress;
+mod recorder;
+mod report;
+mod results;
+mod run;
+
+pub use claim::{Claim, short};
+pub use error::ReproduceError;
+pub use experiment::{About, Curve, Experiment, Scale, Setup, Table, Tuning};
+pub use experiments::EXPERIMENTS;
+pub use interrupt::on_interrupt;
+pub use manifest::{CurveRecord, Manifest};
+pub use progress::clock;
+pub use recorder::{Recorder, is_due};
+pub use results::{Results, Row, mean, quantile};
+pub use run::{Finished, Outcome, Request, Tuned, redraw, reproduce};

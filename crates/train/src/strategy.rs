@@ -1,0 +1,259 @@
+//! Simulated workers under burn-train's `Learner`: its metrics, renderers, schedulers and checkpoints stay
+//! what they are.
+
+use std::path::{Path, PathBuf};
+
+use backburn_optim::{Group, GroupBuilder, RoundError, SetupError, Snapshot, SnapshotError};
+use burn::data::dataloader::split::split_dataloader;
+use burn::tensor::Device;
+use burn::train::{
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingItem, ValidLoader,
+};
+
+use crate::models::batch_norm::{self, StatisticsError};
+
+/// Trains on n simulated workers that exchange compressed gradients. Each has one contiguous shard of
+/// the training loader's data.
+///
+/// Where the method leaves the step open (`ef-sgd:outside`, say) the learner's own optimizer follows the
+/// decoded mean; otherwise the method moves the weights itself and the optimizer rests. Running
+/// statistics of batch normalisation are common to all workers: restored before each worker's pass
+/// and averaged after it.
+///
+/// Beside each of the learner's checkpoints lies `checkpoint/group-EPOCH.safetensors` with every worker's
+/// residuals, momenta and memos, the statistics and the weights: a resumed run goes on with it. The
+/// loaders' order is brought to where it was by passing over the epochs that are done.
+///
+/// A run stops with an error through the learner's interrupter, so that `launch` reports it.
+#[derive(Clone, Debug)]
+pub struct GroupStrategy {
+    group: GroupBuilder,
+    device: Device,
+    directory: PathBuf,
+}
+
+/// Why such a training stops.
+#[derive(Debug, thiserror::Error)]
+pub enum StrategyError {
+    /// Method, compressor, workers or model.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A round.
+    #[error(transparent)]
+    Round(#[from] RoundError),
+    /// A checkpoint of the workers' states.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Batch statistics.
+    #[error(transparent)]
+    Statistics(#[from] StatisticsError),
+    /// A method whose gradients this loop cannot give.
+    #[error(
+        "`{0}` asks for gradients elsewhere or gives each node its own weights, which a Learner's loop cannot serve: use `run::Trainer` or `Group::round_with`"
+    )]
+    Unserved(String),
+}
+
+impl GroupStrategy {
+    /// For this group on this device, which must have autodiff. `directory` is that of
+    /// `SupervisedTraining`.
+    pub fn new(group: GroupBuilder, device: Device, directory: impl Into<PathBuf>) -> Self {
+        Self { group, device, directory: directory.into() }
+    }
+
+    fn file(&self, epoch: usize) -> PathBuf {
+        self.directory.join("checkpoint").join(format!("group-{epoch}.safetensors"))
+    }
+
+    /// Removes the files of epochs whose model the learner's checkpointer has removed.
+    fn clean(&self, last: usize) {
+        let kept = |epoch: usize| {
+            let names = std::fs::read_dir(self.directory.join("checkpoint")).into_iter().flatten().flatten();
+            let prefix = format!("model-{epoch}.");
+            names.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with(&prefix))
+        };
+        // What cannot be removed only takes up room.
+        (1..last).filter(|epoch| !kept(*epoch)).for_each(|epoch| drop(std::fs::remove_file(self.file(epoch))));
+    }
+}
+
+/// The workers and what they share, beside the learner's own state.
+struct Workers<M: LearnerModel> {
+    group: Group,
+    learner: Learner<M>,
+    statistics: Vec<f32>,
+}
+
+impl<M: LearnerModel> Workers<M> {
+    fn new(builder: &GroupBuilder, learner: Learner<M>) -> Result<Self, StrategyError> {
+        let model = learner.model();
+        let group = builder.clone().init(&model)?;
+        let algorithm = group.cluster().algorithm();
+        if algorithm.asks_elsewhere() || algorithm.is_gossip() {
+            return Err(StrategyError::Unserved(algorithm.to_string()));
+        }
+        let statistics = batch_norm::statistics(&model);
+        Ok(Self { group, learner, statistics })
+    }
+
+    /// One step on one batch a worker; gives what the model said of each.
+    fn step(&mut self, batches: Vec<<M as TrainStep>::Input>) -> Result<Vec<<M as TrainStep>::Output>, StrategyError> {
+        let (mut grads, mut outputs, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+        for batch in batches {
+            let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
+            let output = TrainStep::step(&model, batch);
+            seen.push(batch_norm::statistics(&model));
+            grads.push(output.grads);
+            outputs.push(output.item);
+        }
+        self.learner.lr_step();
+        let lr = self.learner.lr_current().base();
+        let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
+        let round = self.group.round(lr, &model, grads)?;
+        match round.direction() {
+            Ok(direction) => self.learner.optimizer_step(direction),
+            Err(_) => self.learner.load_model(round.apply(model).into_record()),
+        }
+        self.statistics = batch_norm::average(&seen)?;
+        // The learner's model shares its statistics with its clones.
+        batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
+        Ok(outputs)
+    }
+
+    fn save(&mut self, path: &Path) -> Result<(), StrategyError> {
+        let mut snapshot = self.group.snapshot(&self.learner.model());
+        snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
+        Ok(snapshot.save(path)?)
+    }
+
+    fn load(&mut self, path: &Path) -> Result<(), StrategyError> {
+        let snapshot = Snapshot::load(path)?;
+        let statistics = snapshot.vector("batch-statistics")?.to_vec();
+        let model = batch_norm::with_statistics(self.learner.model(), &statistics)?;
+        let model = self.group.restore(model, &snapshot)?;
+        self.learner.load_model(model.into_record());
+        self.statistics = statistics;
+        Ok(())
+    }
+}
+
+impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
+    fn fit(
+        &self,
+        mut parts: TrainingComponents<M>,
+        mut learner: Learner<M>,
+        train: TrainLoader<M>,
+        valid: ValidLoader<M>,
+        first: usize,
+    ) -> (M, SupervisedTrainingEventProcessor<M>) {
+        learner.fork(&self.device);
+        let mut workers = match Workers::new(&self.group, learner.clone()) {
+            Ok(workers) => workers,
+            Err(error) => {
+                parts.interrupter.fail(error);
+                return (learner.model(), parts.event_processor);
+            }
+        };
+        let interrupter = parts.interrupter.clone();
+        if let Some(epoch) = parts.checkpoint
+            && let Err(error) = workers.load(&self.file(epoch))
+        {
+            interrupter.fail(error);
+            return (workers.learner.model(), parts.event_processor);
+        }
+        let items = train.num_items();
+        let devices = vec![self.device.clone(); workers.group.workers()];
+        let shards: Vec<_> = split_dataloader(train, &devices).iter().map(|s| s.to_device(&self.device)).collect();
+        let valid = valid.to_device(&self.device.clone().inner());
+        // A loader's order is another in every pass.
+        (1..first).for_each(|_| shards.iter().for_each(|shard| drop(shard.iter())));
+
+        let mut events = parts.event_processor;
+        for epoch in first..=parts.num_epochs {
+            let tell = |told| interrupter.fail_on_error(told);
+            tell(events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items }));
+            train_epoch(&mut workers, &shards, &mut events, &interrupter);
+            tell(events.process_train(LearnerEvent::EndSplit(epoch)));
+            if interrupter.should_stop() {
+                break;
+            }
+            let total_items = valid.num_items();
+            tell(events.process_valid(LearnerEvent::StartSplit { epoch_number: epoch, total_items }));
+            validate(&workers.learner.model().valid(), &valid, &mut events, &interrupter);
+            tell(events.process_valid(LearnerEvent::EndSplit(epoch)));
+            tell(events.process_train(LearnerEvent::EndEpoch(epoch)));
+            tell(events.flush());
+            if interrupter.should_stop() {
+                break;
+            }
+            if let Some(checkpointer) = &mut parts.checkpointer {
+                checkpointer.checkpoint(&workers.learner, epoch, &parts.event_store);
+                if let Err(error) = workers.save(&self.file(epoch)) {
+                    interrupter.fail(error);
+                    break;
+                }
+                self.clean(epoch);
+            }
+            if let Some(early) = &mut parts.early_stopping
+                && early.should_stop(epoch, &parts.event_store)
+            {
+                break;
+            }
+        }
+        (workers.learner.model(), events)
+    }
+}
+
+/// One pass: ends where the first worker's shard does.
+fn train_epoch<M: LearnerModel>(
+    workers: &mut Workers<M>,
+    shards: &[TrainLoader<M>],
+    events: &mut SupervisedTrainingEventProcessor<M>,
+    interrupter: &Interrupter,
+) {
+    let mut loaders: Vec<_> = shards.iter().map(|shard| shard.iter()).collect();
+    let mut iteration = 0;
+    while !interrupter.should_stop() {
+        let mut batches = Vec::with_capacity(loaders.len());
+        for loader in &mut loaders {
+            match loader.next() {
+                Some(Ok(batch)) => batches.push(batch),
+                Some(Err(error)) => return interrupter.fail(error),
+                None => return,
+            }
+        }
+        let outputs = match workers.step(batches) {
+            Ok(outputs) => outputs,
+            Err(error) => return interrupter.fail(error),
+        };
+        for (output, loader) in outputs.into_iter().zip(&loaders) {
+            iteration += 1;
+            let lr = Some(workers.learner.lr_current());
+            let item = TrainingItem::new(output, loader.progress(), Some(iteration), lr);
+            interrupter.fail_on_error(events.process_train(LearnerEvent::ProcessedItem(item)));
+        }
+    }
+}
+
+fn validate<M: LearnerModel>(
+    model: &M,
+    valid: &ValidLoader<M>,
+    events: &mut SupervisedTrainingEventProcessor<M>,
+    interrupter: &Interrupter,
+) {
+    let mut loader = valid.iter();
+    let mut iteration = 0;
+    while let Some(batch) = loader.next() {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return interrupter.fail(error),
+        };
+        iteration += 1;
+        let item = TrainingItem::new(InferenceStep::step(model, batch), loader.progress(), Some(iteration), None);
+        interrupter.fail_on_error(events.process_valid(LearnerEvent::ProcessedItem(item)));
+        if interrupter.should_stop() {
+            return;
+        }
+    }
+}
