@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use backburn::train::data::{self, ImageBatch, Images, Options};
+use backburn::train::data::{self, ImageBatch, Options};
 use backburn::train::models::{Classifier, ModelKind};
-use backburn::train::strategy::GroupStrategy;
+use backburn::train::strategy::{EpochLines, GroupStrategy};
 use backburn::{EfSgd, Group, TopK};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::constant::ConstantLr;
@@ -20,7 +20,6 @@ use burn::module::Module;
 use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::SgdConfig;
 use burn::train::metric::{AccuracyMetric, LossMetric};
-use burn::train::renderer::{MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining};
 use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep, TrainingStrategy,
 };
@@ -41,4 +40,75 @@ struct Args {
     /// Where metrics and checkpoints go.
     #[arg(long, default_value = "learner")]
     out: PathBuf,
+}
+
+/// A classifier as burn-train wants it.
+#[derive(Module, Debug)]
+struct Net {
+    classifier: Classifier,
+}
+
+impl Net {
+    fn output(&self, batch: ImageBatch) -> ClassificationOutput {
+        let logits = self.classifier.forward(batch.images);
+        let loss = CrossEntropyLoss::new(None, &logits.device()).forward(logits.clone(), batch.targets.clone());
+        ClassificationOutput::new(loss, logits, batch.targets)
+    }
+}
+
+impl TrainStep for Net {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        let output = self.output(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Net {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
+        self.output(batch)
+    }
+}
+
+fn main() -> ExitCode {
+    match train(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn train(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    let device = backburn::device("auto")?.autodiff();
+    let split = data::load("fashion-embedded", &Options::default())?;
+    let classifier = ModelKind::ConvNet.build(split.train.shape(), split.train.classes(), 7, &device)?;
+    let loader = |batch| DataLoaderBuilder::new(split.train.batcher()).batch_size(batch).shuffle(7);
+    let (train, valid) = (loader(16).build(split.train.clone()), loader(100).build(split.test.clone()));
+
+    // The three lines that differ from an uncompressed training.
+    let group = Group::new(EfSgd::new(0.0, 0.0)?.with_step_outside(), TopK::ratio(0.01)?).workers(args.workers).seed(7);
+    let strategy = TrainingStrategy::Custom(Arc::new(GroupStrategy::new(group, device, &args.out)));
+    let training = SupervisedTraining::new(&args.out, train, valid).with_training_strategy(strategy);
+
+    let training = training
+        .metrics((AccuracyMetric::new(), LossMetric::new()))
+        .with_default_checkpointers()
+        .renderer(EpochLines::default())
+        .num_epochs(args.epochs);
+    let training = match args.resume {
+        Some(epoch) => training.checkpoint(epoch),
+        None => training,
+    };
+    let result = training.launch(Learner::new(Net { classifier }, SgdConfig::new().init(), ConstantLr::new(0.05)));
+    match result.error {
+        Some(error) => Err(error.to_string().into()),
+        None => Ok(()),
+    }
 }

@@ -1,8 +1,12 @@
 //! The `backburn` command.
 
+mod bench;
 mod data;
 mod error;
 mod list;
+mod replay;
+mod reproduce;
+mod stability;
 mod train;
 
 use std::process::ExitCode;
@@ -23,6 +27,14 @@ enum Command {
     Train(train::Args),
     /// List, fetch and verify data sets.
     Data(data::Args),
+    /// Replay worked cases through the methods and compare.
+    Replay(replay::Args),
+    /// Run the papers' experiments, draw their figures and check their claims.
+    Reproduce(reproduce::Args),
+    /// Map where ErrorCompensatedX is stable, over α and the share that is sent.
+    Stability(stability::Args),
+    /// Measure speed and size of compressors.
+    Bench(bench::Args),
     /// List compressors and their arguments.
     Compressors,
     /// List methods and their arguments.
@@ -34,6 +46,10 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Train(args) => train::train(args),
         Command::Data(args) => data::data(args),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Reproduce(args) => reproduce::reproduce(args),
+        Command::Stability(args) => stability::stability(args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Compressors => list::compressors(),
         Command::Methods => list::methods(),
     };

@@ -225,8 +225,8 @@ impl Cluster {
 
         // All gradients are there and finite before any state is written.
         let mut seen = Vec::with_capacity(n);
-        for w in 0..n {
-            seen.push(if present[w] { Some(self.serve(w, lr, x, &[], host)?) } else { None });
+        for (w, present) in present.iter().enumerate() {
+            seen.push(if *present { Some(self.serve(w, lr, x, &[], host)?) } else { None });
         }
         let mut messages: Vec<Option<Message>> = Vec::with_capacity(n);
         let mut locals = std::mem::take(&mut self.locals);
@@ -472,6 +472,7 @@ pub(crate) fn check(g: &[f32], worker: usize, step: u64, layout: &Layout) -> Res
         return Err(RoundError::Length { worker, given: g.len(), expected: layout.len() });
     }
     // x − x is 0 for every finite x and NaN otherwise; a plain sum vectorises.
+    #[allow(clippy::eq_op)]
     if g.chunks(4096).all(|c| c.iter().map(|x| x - x).sum::<f32>() == 0.0) {
         return Ok(());
     }

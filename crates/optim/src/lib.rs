@@ -23,6 +23,7 @@ pub mod replay;
 mod residual;
 mod snapshot;
 mod spec;
+pub mod stability;
 mod state;
 mod traffic;
 

@@ -17,7 +17,9 @@ pub enum ResizeError {
     Indivisible(#[from] SnapshotError),
     /// A worker whose state is of another step than the others': its residual stands in units of
     /// another step size, say.
-    #[error("worker {0} was absent lately, so its state cannot be added to the others'; resize after a round in which all take part")]
+    #[error(
+        "worker {0} was absent lately, so its state cannot be added to the others'; resize after a round in which all take part"
+    )]
     Apart(usize),
 }
 

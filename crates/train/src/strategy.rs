@@ -1,15 +1,21 @@
 //! Simulated workers under burn-train's `Learner`: its metrics, renderers, schedulers and checkpoints stay
 //! what they are.
 
+mod epoch_lines;
+
 use std::path::{Path, PathBuf};
 
 use backburn_optim::{Group, GroupBuilder, RoundError, SetupError, Snapshot, SnapshotError};
 use burn::data::dataloader::split::split_dataloader;
+use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingItem, ValidLoader,
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
+    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents,
+    TrainingError, TrainingItem, ValidLoader,
 };
+
+pub use epoch_lines::EpochLines;
 
 use crate::models::batch_norm::{self, StatisticsError};
 
@@ -53,6 +59,13 @@ pub enum StrategyError {
         "`{0}` asks for gradients elsewhere or gives each node its own weights, which a Learner's loop cannot serve: use `run::Trainer` or `Group::round_with`"
     )]
     Unserved(String),
+}
+
+impl From<StrategyError> for TrainingError {
+    fn from(error: StrategyError) -> Self {
+        // The only kind of burn-train's that takes any error.
+        Self::Dataset(DatasetError::new(error))
+    }
 }
 
 impl GroupStrategy {

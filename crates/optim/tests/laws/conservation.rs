@@ -128,7 +128,7 @@ fn law_1_dgc_without_momentum_owes_what_it_did_not_send() {
                 run.attempt(&Attempt { lr: 0.05, ..attempt });
                 let v = run.states().mean(3, "v", |_| 0.05);
                 let corrected: Vector = wide(&run.x).iter().zip(v).map(|(x, v)| x - v).collect();
-                let mut expected = vec![0.0; v_len(&run)];
+                let mut expected = vec![0.0; run.x.len()];
                 for served in &run.served {
                     expected.iter_mut().zip(&served.gradient).for_each(|(x, g)| *x -= 0.05 * f64::from(*g) / 3.0);
                 }
@@ -138,8 +138,38 @@ fn law_1_dgc_without_momentum_owes_what_it_did_not_send() {
     }
 }
 
-fn v_len(run: &Run) -> usize {
-    run.x.len()
+#[test]
+fn law_1_an_accepted_reset_pays_what_is_owed() {
+    // Without noise and with a small step every reset finds a lower f.
+    let reading = Reading { method: "perturbed:r=0,interval=3", beta: 0.0, units: Units::Outside, server: false };
+    for n in [1, 3] {
+        for compressor in ["topk:0.3", "sign:scaled", "randk:0.2"] {
+            let mut world = World::new(11, n, true);
+            world.noise = 0.0;
+            let mut run = world.start(reading.method, compressor).unwrap();
+            for t in 0..12 {
+                run.whole(0.02);
+                reading.check(&mut run, compressor);
+                let owed: f64 = run.cluster.observe().residual_norms.iter().sum();
+                assert_eq!(owed == 0.0, t % 4 == 3, "{compressor}, n {n}, step {t}: {owed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reset_that_found_nothing_better_goes_back() {
+    for n in [1, 3] {
+        let mut run = World::new(11, n, true).start("perturbed:r=0,interval=1", "topk:0.3").unwrap();
+        // Far too large a step: f rises, so every second step returns to x_0.
+        for _ in 0..3 {
+            run.whole(50.0);
+            assert!(run.x.iter().any(|x| *x != 0.0));
+            run.whole(50.0);
+            assert!(run.x.iter().all(|x| *x == 0.0), "{:?}", run.x);
+            assert!(run.cluster.observe().residual_norms.iter().all(|e| *e == 0.0));
+        }
+    }
 }
 
 #[test]
@@ -190,7 +220,8 @@ fn workers_whose_states_are_apart_are_not_averaged() {
 
 #[test]
 fn law_5_the_errors_of_error_compensated_x_telescope() {
-    let estimators = ["alpha=0.8", "alpha=0.5", "alpha=0.3,estimator=storm", "estimator=root", "alpha=0.6,estimator=igt"];
+    let estimators =
+        ["alpha=0.8", "alpha=0.5", "alpha=0.3,estimator=storm", "estimator=root", "alpha=0.6,estimator=igt"];
     for seed in 0..6 {
         for estimator in estimators {
             for compressor in compressors() {

@@ -54,7 +54,9 @@ fn law_2_identity_gives_the_parent() {
     // Those whose parent is not momentum of the gradient at x have tests of their own below.
     let own = ["beer", "ef21-sgdm-ideal", "majority", "estimator", "clip", "interval", "r=0.01", "weight-decay"];
     let mut methods: Vec<String> = methods().into_iter().filter(|m| !own.iter().any(|o| m.contains(o))).collect();
-    methods.extend(["perturbed:r=0", "sgd:momentum=0.9", "powersgd:momentum=0.9", "ef-sgd:momentum=0.5,outside"].map(String::from));
+    methods.extend(
+        ["perturbed:r=0", "sgd:momentum=0.9", "powersgd:momentum=0.9", "ef-sgd:momentum=0.5,outside"].map(String::from),
+    );
     for seed in 0..8 {
         for method in &methods {
             let mut world = World::new(seed, 3, true);
@@ -147,9 +149,8 @@ fn law_6_beer_on_a_complete_graph_with_identity_is_sgd_with_tracking() {
     let world = World::new(8, n, true);
     let mut run = world.start("beer:gossip=1,graph=complete", "identity").unwrap();
     let d = run.x.len();
-    let gradient = |w: usize, x: &[f64], t| {
-        wide(&world.gradient(w, &x.iter().map(|x| *x as f32).collect::<Vec<_>>(), Some(t)))
-    };
+    let gradient =
+        |w: usize, x: &[f64], t| wide(&world.gradient(w, &x.iter().map(|x| *x as f32).collect::<Vec<_>>(), Some(t)));
     let mean = |xs: &[Vector]| -> Vector { (0..d).map(|j| xs.iter().map(|x| x[j]).sum::<f64>() / n as f64).collect() };
     let mut xs = vec![vec![0.0; d]; n];
     let mut last: Vec<Vector> = (0..n).map(|w| gradient(w, &xs[w], 0)).collect();

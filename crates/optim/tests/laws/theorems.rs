@@ -167,6 +167,7 @@ fn law_10_perturbed_compressed_sgd_escapes_the_saddle() {
         assert_eq!(escaped("perturbed:r=0,interval=300,radius=0.5", 1), 0, "{compressor}");
     }
     // Several workers share the draw, and measure the radius by sketches.
-    let count = (0..30).filter(|seed| escapes("perturbed:r=0.01,interval=300,radius=0.5", "topk:0.1", *seed, 4)).count();
+    let count =
+        (0..30).filter(|seed| escapes("perturbed:r=0.01,interval=300,radius=0.5", "topk:0.1", *seed, 4)).count();
     assert!(count >= 28, "{count} of 30");
 }

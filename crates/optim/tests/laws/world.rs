@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backburn_compress::{AnyCompressor, Key, Layout, Memo, Philox, Scope};
-use backburn_optim::{
-    AnyAlgorithm, Ask, Cluster, Fate, Host, Move, Reply, Role, RoundError, SetupError, Visitor,
-};
+use backburn_optim::{AnyAlgorithm, Ask, Cluster, Fate, Host, Move, Reply, Role, RoundError, SetupError, Visitor};
 
 pub type Vector = Vec<f64>;
 
@@ -37,7 +35,8 @@ impl World {
     }
 
     pub fn gradient(&self, worker: usize, x: &[f32], draw: Option<u64>) -> Vec<f32> {
-        let mut random = draw.map(|d| Philox::new(Key { step: d, worker: Some(worker as u32), ..Key::new(self.seed) }.draw()));
+        let mut random =
+            draw.map(|d| Philox::new(Key { step: d, worker: Some(worker as u32), ..Key::new(self.seed) }.draw()));
         let noise = |random: &mut Option<Philox>| random.as_mut().map_or(0.0, |r| self.noise * r.normal());
         let slope = |j: usize| self.curvature[j] * (x[j] - self.centres[worker][j]);
         (0..x.len()).map(|j| slope(j) + noise(&mut random)).collect()
@@ -185,7 +184,8 @@ impl Run {
 
     /// Every vector and number of the states by owner and name.
     pub fn states(&mut self) -> States {
-        let mut states = States { owner: String::new(), d: self.x.len(), vectors: BTreeMap::new(), numbers: BTreeMap::new() };
+        let mut states =
+            States { owner: String::new(), d: self.x.len(), vectors: BTreeMap::new(), numbers: BTreeMap::new() };
         self.cluster.visit(&mut states);
         states
     }

@@ -59,10 +59,7 @@ impl Experiment for Density {
             name: "density",
             title: "How dense gradients and error-corrected gradients are while a network trains",
             source: "Karimireddy et al. 2019, §4, Figure 2, Lemma 8",
-            claims: &[
-                "the density of g + e stays well above the worst case 1/d",
-                "gradients themselves are dense",
-            ],
+            claims: &["the density of g + e stays well above the worst case 1/d", "gradients themselves are dense"],
             time: ["2 min", "12 h"],
         }
     }

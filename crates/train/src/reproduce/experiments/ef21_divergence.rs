@@ -10,12 +10,8 @@ pub(super) struct Ef21Divergence;
 
 const NORM: &str = "squared gradient norm";
 const WORKERS: [usize; 3] = [1, 10, 100];
-const METHODS: [(&str, &str); 4] = [
-    ("EF21-SGD", "ef21-sgd"),
-    ("EF21-SGD-ideal", "ef21-sgd-ideal"),
-    ("EF21-SGDM", "ef21-sgdm:eta=0.01"),
-    ("EF14-SGD", "ef-sgd"),
-];
+const METHODS: [(&str, &str); 3] =
+    [("EF21-SGD", "ef21-sgd"), ("EF21-SGD-ideal", "ef21-sgd-ideal"), ("EF21-SGDM", "ef21-sgdm:eta=0.01")];
 const SIGMA: f32 = 1.0;
 
 fn group(n: usize) -> String {
@@ -24,7 +20,7 @@ fn group(n: usize) -> String {
 
 impl Ef21Divergence {
     fn length(setup: &Setup) -> Length {
-        Length { steps: setup.scale.pick(200, 2000, 10_000), points: 200 }
+        Length { steps: setup.scale.pick(200, 4000, 10_000), points: 200 }
     }
 }
 
@@ -39,7 +35,7 @@ impl Experiment for Ef21Divergence {
                 "no improvement with n for EF21-SGD and -ideal",
                 "EF21-SGDM improves with n",
             ],
-            time: ["1 min", "30 min"],
+            time: ["3 min", "1 h"],
         }
     }
 
@@ -53,7 +49,7 @@ impl Experiment for Ef21Divergence {
     }
 
     fn seeds(&self, setup: &Setup) -> u64 {
-        setup.scale.pick(2, 10, 100)
+        setup.scale.pick(2, 20, 100)
     }
 
     fn settings(&self, setup: &Setup) -> Vec<(&'static str, String)> {

@@ -128,28 +128,38 @@ impl Experiment for MaxMargin {
         let (mut largest, mut delta) = (0.0f64, 1.0f64);
         let has_error = curve.algorithm.starts_with("ef-sgd");
         let length = Length { steps, points: steps };
-        simulate(curve, &train, seed, vec![0.0; d], length, |_| curve.lr, TRAIN, out, |simulation, step, out| {
-            let recorded = (step as u64).is_multiple_of(every);
-            if has_error && step > 0.0 {
-                let seen = simulation.cluster().observe();
-                delta = delta.min(seen.contraction.unwrap_or(1.0).max(1e-12));
-                if recorded {
-                    out.record(ERROR, step, seen.residual_norm().powi(2));
-                    out.record(BOUND, step, 4.0 * (1.0 - delta) / (delta * delta) * largest);
+        simulate(
+            curve,
+            &train,
+            seed,
+            vec![0.0; d],
+            length,
+            |_| curve.lr,
+            TRAIN,
+            out,
+            |simulation, step, out| {
+                let recorded = (step as u64).is_multiple_of(every);
+                if has_error && step > 0.0 {
+                    let seen = simulation.cluster().observe();
+                    delta = delta.min(seen.contraction.unwrap_or(1.0).max(1e-12));
+                    if recorded {
+                        out.record(ERROR, step, seen.residual_norm().powi(2));
+                        out.record(BOUND, step, 4.0 * (1.0 - delta) / (delta * delta) * largest);
+                    }
                 }
-            }
-            if recorded {
-                out.record(TRAIN, step, train.mean_square(simulation.x()));
-                out.record(TEST, step, test.mean_square(simulation.x()));
-                out.record(DISTANCE, step, span.distance(simulation.x()));
-                record_bytes(simulation, step, out);
-            }
-            // The gradient of the step that follows.
-            let mut g = vec![0.0; d];
-            crate::problems::Problem::exact(&train, 0, simulation.x(), &mut g);
-            largest = largest.max(square(&g) * curve.lr.powi(2));
-            span.add(&g);
-        })
+                if recorded {
+                    out.record(TRAIN, step, train.mean_square(simulation.x()));
+                    out.record(TEST, step, test.mean_square(simulation.x()));
+                    out.record(DISTANCE, step, span.distance(simulation.x()));
+                    record_bytes(simulation, step, out);
+                }
+                // The gradient of the step that follows.
+                let mut g = vec![0.0; d];
+                crate::problems::Problem::exact(&train, 0, simulation.x(), &mut g);
+                largest = largest.max(square(&g) * curve.lr.powi(2));
+                span.add(&g);
+            },
+        )
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {

@@ -1,0 +1,122 @@
+//! The command as a user meets it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn backburn(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_backburn")).args(args).output().expect("the command starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What a refused call says, and that it was refused.
+fn refusal(args: &[&str]) -> String {
+    let output = backburn(args);
+    assert!(!output.status.success(), "{args:?} was accepted");
+    let said = text(&output.stderr);
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+#[test]
+fn refusals_name_what_is_allowed() {
+    insta::assert_snapshot!(refusal(&["train", "--compressor", "topk:1.5"]), @r"
+    error: invalid value 'topk:1.5' for '--compressor <COMPRESSOR>': ratio 1.5 is outside (0, 1]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refusal(&["train", "--workers", "0"]), @"error: configuration: workers must be at least 1, and is 0");
+    insta::assert_snapshot!(refusal(&["train", "--algorithm", "ef-sgd", "--compressor", "sign"]), @"error: `sign` cannot stand under error feedback: its error has no bound relative to its input; use `sign:scaled` instead of `sign`");
+    for (args, needle) in [
+        (vec!["train", "--compressor", "top"], "known: identity, sign"),
+        (vec!["train", "--algorithm", "adam"], "known: sgd, compressed-sgd, ef-sgd"),
+        (vec!["train", "--data", "imagenet"], "fashion-embedded"),
+        (vec!["train", "--device", "tpu"], "this build has: auto"),
+        (vec!["train", "--resume", "--out", "/nonexistent/run"], "cannot read `/nonexistent/run/config.toml`"),
+        (vec!["train", "--config", "/nonexistent.toml"], "cannot read `/nonexistent.toml`"),
+        (vec!["replay", "/nonexistent.json"], "cannot read `/nonexistent.json`"),
+        (vec!["data", "fetch", "imagenet"], "fashion-embedded"),
+    ] {
+        assert!(refusal(&args).contains(needle), "{args:?}: {}", refusal(&args));
+    }
+}
+
+#[test]
+fn a_printed_configuration_is_read_back_and_unknown_keys_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("run.toml");
+    let printed = text(&backburn(&["train", "--workers", "7", "--lr", "0.3", "--print-config"]).stdout);
+    std::fs::write(&file, &printed).unwrap();
+    let again = backburn(&["train", "--config", file.to_str().unwrap(), "--print-config"]);
+    assert_eq!(printed, text(&again.stdout));
+    assert!(printed.contains("workers = 7") && printed.contains("lr = 0.3"));
+    std::fs::write(&file, format!("wrokers = 3\n{printed}")).unwrap();
+    let said = refusal(&["train", "--config", file.to_str().unwrap()]);
+    assert!(said.contains("unknown field `wrokers`") && said.contains("`workers`"), "{said}");
+}
+
+const CASES: &str = r#"[
+  {"id": "right", "method": {"name": "sgd"}, "compressor": {"kind": "identity"}, "lr": [0.5],
+   "x0": [[[1.0, 2.0]]], "trace": [[[[[2.0, 0.0]]], [[[0.0, 2.0]]]]],
+   "iterates": [[[[1.0, 2.0]]], [[[0.5, 1.5]]]]},
+  {"id": "unknown", "method": {"name": "adam"}, "compressor": {"kind": "identity"}, "lr": [0.5],
+   "x0": [[1.0]], "trace": [[[[2.0]]]]}
+]"#;
+
+fn replay(place: &Path, cases: &str) -> Output {
+    let file = place.join("cases.json");
+    std::fs::write(&file, cases).unwrap();
+    backburn(&["replay", file.to_str().unwrap()])
+}
+
+#[test]
+fn replay_prints_a_line_a_case_and_fails_where_one_is_off() {
+    let place = tempfile::tempdir().unwrap();
+    let output = replay(place.path(), CASES);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines[0]["id"], "right");
+    assert_eq!(lines[0]["max_error"], 0.0);
+    assert!(lines[0]["bytes_up"].as_u64().unwrap() > 0);
+    assert!(lines[1]["unsupported"].is_string());
+    assert!(text(&output.stderr).contains("0 wrong, 1 unsupported"), "{}", text(&output.stderr));
+    let off = replay(place.path(), &CASES.replace("0.5, 1.5]]", "0.5, 1.6]]"));
+    assert_eq!(off.status.code(), Some(1));
+    assert!(replay(place.path(), &CASES.replace("[[1.0, 2.0]]", "[[1.0, 2.0], [3.0]]")).status.code() == Some(1));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_and_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let run = place.path().join("run");
+    let run = run.to_str().unwrap();
+    let trained = backburn(&["train", "--model", "softmax", "--steps", "3", "--out", run]);
+    assert!(trained.status.success(), "{}", text(&trained.stderr));
+    let file = Path::new(run).join("checkpoint.safetensors");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() - 100;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&file, &bytes).unwrap();
+    let said = refusal(&["train", "--resume", "--out", run]);
+    assert!(said.contains("damaged") && said.contains("checksum"), "{said}");
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(refusal(&["train", "--resume", "--out", run]).contains("damaged"));
+    assert_eq!(std::fs::read(&file).unwrap().len(), bytes.len() / 2);
+}
+
+#[test]
+fn a_disk_that_is_full_is_said_so() {
+    // Every write to this device fails as on a full disk.
+    if Path::new("/dev/full").exists() {
+        let output = Command::new(env!("CARGO_BIN_EXE_backburn"))
+            .args(["train", "--print-config"])
+            .stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        assert!(text(&output.stderr).contains("cannot write to standard output"));
+    }
+}

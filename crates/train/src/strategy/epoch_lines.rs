@@ -1,0 +1,114 @@
+use std::sync::Arc;
+
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+};
+
+/// A renderer for logs: one line a split with the means of its numeric metrics. burn-train's own plain
+/// renderer prints a line a batch.
+#[derive(Debug, Default)]
+pub struct EpochLines {
+    epoch: usize,
+    split: String,
+    metrics: Vec<Mean>,
+}
+
+/// A metric's mean over a split.
+#[derive(Debug)]
+struct Mean {
+    id: MetricId,
+    name: Arc<String>,
+    sum: f64,
+    count: f64,
+}
+
+impl EpochLines {
+    fn clear(&mut self) {
+        self.metrics.iter_mut().for_each(|m| (m.sum, m.count) = (0.0, 0.0));
+    }
+
+    fn take(&mut self, state: MetricState) {
+        if let MetricState::Numeric(entry, Some(value)) = state {
+            let (value, count) = match value {
+                NumericEntry::Value(value) | NumericEntry::Final(value) => (value, 1),
+                NumericEntry::Aggregated { aggregated_value, count } => (aggregated_value, count),
+            };
+            for metric in self.metrics.iter_mut().filter(|m| m.id == entry.metric_id) {
+                metric.sum += value * count as f64;
+                metric.count += count as f64;
+            }
+        }
+    }
+}
+
+impl MetricsRendererTraining for EpochLines {
+    fn update_train(&mut self, state: MetricState) {
+        self.take(state);
+    }
+
+    fn update_valid(&mut self, state: MetricState) {
+        self.take(state);
+    }
+}
+
+impl MetricsRendererEvaluation for EpochLines {
+    fn update_test(&mut self, _: EvaluationName, state: MetricState) {
+        self.take(state);
+    }
+}
+
+impl MetricsRenderer for EpochLines {
+    fn manual_close(&mut self) {}
+
+    fn register_metric(&mut self, definition: MetricDefinition) {
+        self.metrics.push(Mean { id: definition.metric_id, name: definition.name, sum: 0.0, count: 0.0 });
+    }
+}
+
+impl TrainingProgressLogger for EpochLines {
+    fn start(&mut self, _: usize, starting_epoch: usize, _: Option<usize>, _: Option<&str>) {
+        self.epoch = starting_epoch;
+    }
+
+    fn update_epoch(&mut self, epoch: usize) {
+        self.epoch = epoch + 1;
+    }
+
+    fn start_split(&mut self, split: &str, _: usize) {
+        self.split = split.into();
+        self.clear();
+    }
+
+    fn update_split(&mut self, _: usize) {}
+
+    fn end_split(&mut self) {
+        let seen = self.metrics.iter().filter(|m| m.count > 0.0);
+        let means: Vec<String> = seen.map(|m| format!("{} {:.4}", m.name, m.sum / m.count)).collect();
+        println!("epoch {} {:>5}: {}", self.epoch, self.split, means.join(", "));
+    }
+
+    fn end(&mut self) {}
+
+    fn log_event_training(&mut self, _: String) {}
+}
+
+impl EvaluationProgressLogger for EpochLines {
+    fn start_global_progress(&mut self, _: usize) {}
+
+    fn start_test(&mut self, name: &str, _: usize) {
+        self.split = name.into();
+        self.clear();
+    }
+
+    fn update_test_progress(&mut self, _: usize) {}
+
+    fn end_test(&mut self) {
+        TrainingProgressLogger::end_split(self);
+    }
+
+    fn end_global_progress(&mut self) {}
+
+    fn log_event_evaluation(&mut self, _: String) {}
+}
