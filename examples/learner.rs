@@ -100,7 +100,7 @@ fn train(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let training = training
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .with_default_checkpointers()
-        .renderer(EpochLines::default())
+        .renderer(Box::new(EpochLines::default()))
         .num_epochs(args.epochs);
     let training = match args.resume {
         Some(epoch) => training.checkpoint(epoch),

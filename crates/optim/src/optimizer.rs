@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::cluster::{Cluster, Given};
 use crate::snapshot::Snapshot;
-use crate::{Algorithm, AnyAlgorithm, Buf, EfSgd, RoundError, SetupError, Takes};
+use crate::{Algorithm, AnyAlgorithm, Buf, EfSgd, SetupError, Takes};
 
 /// EF-SGD as a Burn optimizer: momentum and weight decay as in [`EfSgd`], one error buffer a
 /// parameter.
@@ -199,11 +199,10 @@ impl Solo {
         grad: Tensor<D>,
         cluster: &mut Cluster,
         x: &[f32],
-    ) -> Result<Tensor<D>, (Tensor<D>, RoundError)> {
+    ) -> Result<Tensor<D>, Tensor<D>> {
         let g: Buf = into_buf(grad.into_data());
-        let decided = match cluster.round(lr, x, &mut Given(vec![Some(g)])) {
-            Ok(decided) => decided,
-            Err(error) => return Err((tensor, error)),
+        let Ok(decided) = cluster.round(lr, x, &mut Given(vec![Some(g)])) else {
+            return Err(tensor);
         };
         self.probe.bytes_up.fetch_add(decided.traffic.up[0], Relaxed);
         let mut d = vec![0.0; cluster.layout().len()];
@@ -301,7 +300,7 @@ impl Optimizer for Solo {
                 self.ordinals.fetch_max(ordinal + 1, Relaxed);
                 (tensor, Some(SoloState::Live(ordinal, Box::new(cluster))))
             }
-            Err((tensor, _)) => {
+            Err(tensor) => {
                 self.probe.rejected.fetch_add(1, Relaxed);
                 // A parameter that has no state yet stays without, so that its ordinal is not used up.
                 (tensor, (!fresh).then(|| SoloState::Live(ordinal, Box::new(cluster))))

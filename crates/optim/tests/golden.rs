@@ -1,6 +1,7 @@
 //! Recorded runs, worked out in float64 by an independent program from the formulas.
 
 use backburn_optim::replay::{self, Case, Outcome};
+use backburn_optim::{DEVICES, DeviceError};
 
 fn cases() -> Vec<Case> {
     let mut file: serde_json::Value = serde_json::from_str(include_str!("golden/replay.json")).expect("JSON");
@@ -36,7 +37,34 @@ fn every_case_agrees_on_vectors() {
 }
 
 #[test]
-fn every_case_agrees_on_modules() {
-    let device = backburn_optim::device("auto").expect("a backend");
-    check(cases().iter().map(|case| replay::run(case, &device)).collect());
+fn every_case_agrees_on_modules_on_every_device() {
+    for name in DEVICES.iter().filter(|name| **name != "auto") {
+        match backburn_optim::device(name) {
+            Ok(device) => check(cases().iter().map(|case| replay::run(case, &device)).collect()),
+            Err(DeviceError::NoAdapter(_)) => println!("{name}: no adapter on this machine"),
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_replayed_says_why() {
+    let replayed = |change: &dyn Fn(&mut Case)| {
+        let mut case = cases().swap_remove(0);
+        change(&mut case);
+        serde_json::to_value(replay::run_flat(&case)).expect("JSON")
+    };
+    let told = |value: &serde_json::Value, key: &str, what: &str| {
+        assert!(value[key].as_str().is_some_and(|text| text.contains(what)), "{value}");
+    };
+    let unknown = replayed(&|case| drop(case.method.insert("name".into(), "adam".into())));
+    told(&unknown, "unsupported", "unknown algorithm `adam`");
+    let option = replayed(&|case| drop(case.method.insert("nesterov".into(), true.into())));
+    told(&option, "unsupported", "nesterov");
+    let kind = replayed(&|case| drop(case.compressor.insert("kind".into(), "zip".into())));
+    told(&kind, "unsupported", "unknown compressor `zip`");
+    told(&replayed(&|case| drop(case.x0.pop())), "error", "shapes of x0");
+    told(&replayed(&|case| case.trace.clear()), "error", "trace");
+    let ran = replayed(&|_| ());
+    assert!(ran["max_error"].is_number() && ran["bytes_up"].is_number() && ran["residual_norms"].is_array(), "{ran}");
 }

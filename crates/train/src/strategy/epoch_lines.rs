@@ -31,13 +31,16 @@ impl EpochLines {
 
     fn take(&mut self, state: MetricState) {
         if let MetricState::Numeric(entry, Some(value)) = state {
-            let (value, count) = match value {
-                NumericEntry::Value(value) | NumericEntry::Final(value) => (value, 1),
-                NumericEntry::Aggregated { aggregated_value, count } => (aggregated_value, count),
-            };
             for metric in self.metrics.iter_mut().filter(|m| m.id == entry.metric_id) {
-                metric.sum += value * count as f64;
-                metric.count += count as f64;
+                let (sum, count) = match value {
+                    NumericEntry::Value(value) => (metric.sum + value, metric.count + 1.0),
+                    NumericEntry::Aggregated { aggregated_value, count } => {
+                        (metric.sum + aggregated_value * count as f64, metric.count + count as f64)
+                    }
+                    // What stands for the whole epoch.
+                    NumericEntry::Final(value) => (value, 1.0),
+                };
+                (metric.sum, metric.count) = (sum, count);
             }
         }
     }

@@ -28,6 +28,14 @@ pub(super) fn config(curve: &Curve, seed: u64, setup: &Setup) -> Result<RunConfi
     })
 }
 
+/// The images of a set; at small scale with fewer for tests, which are read at every point.
+pub(super) fn data(setup: &Setup, published: &'static str) -> Result<Split, ReproduceError> {
+    let split = setup.images(published)?;
+    let kept = setup.scale.pick(200, 2000, usize::MAX).min(split.test.len());
+    let test = split.test.subset(&(0..kept).collect::<Vec<_>>());
+    Ok(Split { train: split.train.clone(), test })
+}
+
 /// Trains, and records the mean training loss since the last point, test loss, test accuracy and bytes at
 /// about `points` points, against epochs. `stepped` sees every step. A run that is stopped leaves a
 /// checkpoint, and the next attempt goes on from it.

@@ -3,7 +3,7 @@
 use backburn_compress::Scope;
 
 use super::ESCAPING;
-use super::cifar::{ACCURACY, LOSS, config, train};
+use super::cifar::{ACCURACY, LOSS, config, data, train};
 use crate::data::Partition;
 use crate::models::ModelKind;
 use crate::reproduce::figure::{Axis, Figure, Line, Panel};
@@ -80,7 +80,7 @@ impl Experiment for CifarRandomK {
     }
 
     fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        let split = setup.images("cifar10")?.as_ref().clone();
+        let split = data(setup, "cifar10")?;
         train(Self::config(curve, seed, setup)?, split, setup.scale.pick(2, 20, 100), out, |_, _, _| {})
     }
 

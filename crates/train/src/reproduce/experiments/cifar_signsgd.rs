@@ -2,7 +2,7 @@
 //! deep networks, as the batch shrinks.
 
 use super::FIXES;
-use super::cifar::{ACCURACY, LOSS, TEST_LOSS, config, train};
+use super::cifar::{ACCURACY, LOSS, TEST_LOSS, config, data, train};
 use crate::models::ModelKind;
 use crate::reproduce::figure::{Axis, Figure, Panel};
 use crate::reproduce::{
@@ -166,7 +166,7 @@ impl Experiment for CifarSignSgd {
 
     fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
         let set = tasks(setup.scale).iter().find(|t| curve.group.starts_with(t.name)).map_or("cifar10", |t| t.set);
-        let split = setup.images(set)?.as_ref().clone();
+        let split = data(setup, set)?;
         train(Self::config(curve, seed, setup)?, split, setup.scale.pick(2, 16, 200), out, |_, _, _| {})
     }
 

@@ -2,7 +2,7 @@
 
 use backburn_compress::Scope;
 
-use super::cifar::{ACCURACY, LOSS, config, train};
+use super::cifar::{ACCURACY, LOSS, config, data, train};
 use crate::models::ModelKind;
 use crate::reproduce::figure::{Axis, Figure, Panel};
 use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Setup, Table, short};
@@ -28,7 +28,7 @@ impl TotalError {
             scope: Scope::Global,
             subset: setup.scale.pick(100, 2000, 0),
             epochs: setup.scale.pick(1.0, 10.0, 200.0),
-            schedule: Schedule { lr: curve.lr, ..Schedule::default() },
+            schedule: Schedule::constant(curve.lr),
             ..config(curve, seed, setup)?
         })
     }
@@ -83,7 +83,10 @@ impl Experiment for TotalError {
         vec![
             ("model", format!("{model} on {}", setup.image_set(Self::data(setup)))),
             ("epochs", setup.scale.pick("1", "10", "200").into()),
-            ("workers", "4, batch 16; momentum 0.9".into()),
+            (
+                "workers",
+                "4, batch 16; momentum 0.9; one step size throughout, so that the threshold stays what it is".into(),
+            ),
             ("threshold", "calibrated once on the first steps, over the whole model".into()),
             ("k", "the mean count of the threshold's run with the same seed".into()),
             ("total error", "sum of ||e_t||^2, the mean over workers, step sizes inside the error".into()),
@@ -95,7 +98,7 @@ impl Experiment for TotalError {
     }
 
     fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        let split = setup.images(Self::data(setup))?.as_ref().clone();
+        let split = data(setup, Self::data(setup))?;
         let mut config = Self::config(curve, seed, setup)?;
         if curve.name == TOP {
             config.compressor = format!("topk:k={}", Self::count(curve, seed, setup, out)?).parse()?;
@@ -183,7 +186,7 @@ impl Experiment for TotalError {
 impl TotalError {
     /// The mean count of coordinates that the hard threshold sends with this seed.
     fn count(curve: &Curve, seed: u64, setup: &Setup, out: &Recorder<'_>) -> Result<usize, ReproduceError> {
-        let split = setup.images(Self::data(setup))?.as_ref().clone();
+        let split = data(setup, Self::data(setup))?;
         let mut config = Self::config(curve, seed, setup)?;
         config.compressor = format!("threshold:ratio={}", curve.setting).parse()?;
         let mut trainer = Trainer::with_data(config, split)?;

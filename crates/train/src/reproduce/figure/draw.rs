@@ -135,8 +135,11 @@ fn colour(labels: &[&str], label: &str) -> RGBColor {
     COLOURS[place % COLOURS.len()]
 }
 
+/// x, then mean, lower and upper end of the band, in the axes' units.
+type Seen = (f64, [f64; 3]);
+
 /// The curve's points in the axes' units; where an axis is logarithmic, those that it can show.
-fn visible(line: &Line, panel: &Panel) -> Vec<(f64, [f64; 3])> {
+fn visible(line: &Line, panel: &Panel) -> Vec<Seen> {
     let unit = |log: bool, value: f64| if log { value.max(f64::MIN_POSITIVE).log10() } else { value };
     let shown = line.points.iter().filter(|p| {
         let finite = p.x.is_finite() && p.mean.is_finite();
@@ -188,17 +191,16 @@ fn paint_panel<B: DrawingBackend>(
     sizes: Sizes,
     area: &DrawingArea<B, plotters::coord::Shift>,
 ) -> Result<(), ReproduceError> {
-    let lines: Vec<(&Line, Vec<(f64, [f64; 3])>)> = panel.lines.iter().map(|l| (l, visible(l, panel))).collect();
-    let bounds = |of: &dyn Fn(&(f64, [f64; 3])) -> [f64; 2]| {
+    let lines: Vec<(&Line, Vec<Seen>)> = panel.lines.iter().map(|l| (l, visible(l, panel))).collect();
+    let bounds = |of: fn(&Seen) -> [f64; 2]| {
         lines
             .iter()
             .flat_map(|(_, p)| p)
             .map(of)
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), [a, b]| (low.min(a), high.max(b)))
     };
-    let (left, right) = bounds(&|(x, _)| [*x, *x]);
-    let (low, high) = bounds(&|(_, [_, low, high])| [*low, *high]);
-    // A curve that diverges must not flatten the others: on a linear axis it may leave the picture.
+    let (left, right) = bounds(|(x, _)| [*x, *x]);
+    let (low, high) = bounds(|(_, [_, low, high])| [*low, *high]);
     let (x, y) = (Ticks::new(left, right, panel.x.log), Ticks::new(low, high, panel.y.log));
     let px = |length: u32| sizes.px(length);
     let text = |size: u32| ("sans-serif", f64::from(px(size)));

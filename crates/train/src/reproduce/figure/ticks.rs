@@ -52,7 +52,7 @@ fn even(low: f64, high: f64) -> Vec<f64> {
 /// Powers of ten, thinned where there are many; within two decades also 2 and 5 times them.
 fn decades(low: f64, high: f64) -> Vec<f64> {
     let (first, last) = (low.floor() as i64, high.ceil() as i64);
-    let every = ((last - first) / 7 + 1).max(1);
+    let every = ((last - first) / 8 + 1).max(1);
     let parts: &[f64] = if high - low <= 2.2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
     let powers = (first..=last).filter(|p| p.rem_euclid(every) == 0);
     let marks = powers.flat_map(|p| parts.iter().map(move |m| p as f64 + m.log10()));

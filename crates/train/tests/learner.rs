@@ -1,0 +1,75 @@
+//! The single-worker optimizer in burn-train's `Learner`, with its scheduler and checkpoints.
+
+use backburn_compress::TopK;
+use backburn_optim::{EfSgdConfig, device};
+use backburn_train::data::{self, ImageBatch, Options};
+use backburn_train::models::{Classifier, ModelKind, evaluate};
+use backburn_train::strategy::EpochLines;
+use burn::data::dataloader::DataLoaderBuilder;
+use burn::lr_scheduler::exponential::ExponentialLrSchedulerConfig;
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLoss;
+use burn::train::metric::LossMetric;
+use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep};
+
+#[derive(Module, Debug)]
+struct Net {
+    classifier: Classifier,
+}
+
+impl Net {
+    fn output(&self, batch: ImageBatch) -> ClassificationOutput {
+        let logits = self.classifier.forward(batch.images);
+        let loss = CrossEntropyLoss::new(None, &logits.device()).forward(logits.clone(), batch.targets.clone());
+        ClassificationOutput::new(loss, logits, batch.targets)
+    }
+}
+
+impl TrainStep for Net {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        let output = self.output(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Net {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
+        self.output(batch)
+    }
+}
+
+#[test]
+fn learns_and_sends_little() {
+    let place = tempfile::tempdir().unwrap();
+    let device = device("auto").unwrap().autodiff();
+    let split = data::load("fashion-embedded", &Options::default()).unwrap();
+    let classifier = ModelKind::Softmax.build(split.train.shape(), split.train.classes(), 7, &device).unwrap();
+    let inner = device.clone().inner();
+    let before = evaluate(&classifier, &split.test, 100, &inner);
+
+    let config = EfSgdConfig::new(TopK::ratio(0.02).unwrap()).with_momentum(0.9);
+    let probe = config.probe();
+    let loader =
+        |batch| DataLoaderBuilder::new(split.train.batcher()).batch_size(batch).shuffle(7).set_device(device.clone());
+    let valid = DataLoaderBuilder::new(split.train.batcher()).batch_size(100).set_device(inner.clone());
+    let training =
+        SupervisedTraining::new(place.path(), loader(50).build(split.train.clone()), valid.build(split.test.clone()))
+            .metrics((LossMetric::new(),))
+            .with_default_checkpointers()
+            .renderer(Box::new(EpochLines::default()))
+            .num_epochs(2);
+    let schedule = ExponentialLrSchedulerConfig::new(0.01, 0.99).init().unwrap();
+    let result = training.launch(Learner::new(Net { classifier }, config.init().unwrap(), schedule));
+    assert!(result.error.is_none());
+
+    let after = evaluate(&result.model.classifier, &split.test, 100, &inner);
+    assert!(after.loss < 0.8 * before.loss, "test loss {} before, {} after", before.loss, after.loss);
+    assert_eq!((probe.steps(), probe.rejected()), (80, 0), "one parameter, 2 epochs of 40 steps");
+    assert!(probe.bytes_up() * 20 < 80 * 4 * 7840, "{} bytes", probe.bytes_up());
+}
