@@ -24,7 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a classifier on simulated workers.
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// List, fetch and verify data sets.
     Data(data::Args),
     /// Replay worked cases through the methods and compare.
@@ -44,7 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     // A reader that goes away (`| head`) ends the program as it ends any other.
     let outcome = match Cli::parse().command {
-        Command::Train(args) => train::train(args),
+        Command::Train(args) => train::train(*args),
         Command::Data(args) => data::data(args),
         Command::Replay(args) => replay::replay(&args),
         Command::Reproduce(args) => reproduce::reproduce(args),

@@ -31,7 +31,7 @@ pub enum DeviceError {
 }
 
 /// The device of this name. `auto` takes a GPU where one is found, else the CPU; burn's own default
-/// would take wgpu unprobed wherever it is compiled in.
+/// would take wgpu unprobed wherever it is compiled in. `wgpu` takes any adapter, one in software included.
 pub fn device(name: &str) -> Result<Device, DeviceError> {
     match name {
         "auto" => auto(),
@@ -56,8 +56,11 @@ pub fn device_name(device: &Device) -> String {
 }
 
 fn auto() -> Result<Device, DeviceError> {
+    // A software rasteriser is an adapter too, and no reason to leave the CPU backend.
     #[cfg(feature = "wgpu")]
-    if let Some(gpu) = wgpu() {
+    if let Some(gpu) = wgpu()
+        && gpu.identity().is_some_and(|identity| identity.physical.is_some())
+    {
         return Ok(gpu);
     }
     cpu()

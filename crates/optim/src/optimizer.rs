@@ -192,6 +192,7 @@ impl Solo {
         }
     }
 
+    /// The tensor after the step, and whether it was taken.
     fn try_step<const D: usize>(
         &self,
         lr: f64,
@@ -199,17 +200,17 @@ impl Solo {
         grad: Tensor<D>,
         cluster: &mut Cluster,
         x: &[f32],
-    ) -> Result<Tensor<D>, Tensor<D>> {
+    ) -> (Tensor<D>, bool) {
         let g: Buf = into_buf(grad.into_data());
         let Ok(decided) = cluster.round(lr, x, &mut Given(vec![Some(g)])) else {
-            return Err(tensor);
+            return (tensor, false);
         };
         self.probe.bytes_up.fetch_add(decided.traffic.up[0], Relaxed);
         let mut d = vec![0.0; cluster.layout().len()];
         let (device, shape) = (tensor.device(), tensor.shape());
         let step = |d: Buf| Tensor::<D>::from_data(TensorData::new(d, shape.clone()), &device);
         use crate::Move;
-        Ok(match &decided.moved {
+        let tensor = match &decided.moved {
             Move::Direction(message) | Move::Update(message) => {
                 backburn_compress::decode_into(message, 1.0, &mut d, cluster.layout());
                 let d = step(d);
@@ -217,7 +218,8 @@ impl Solo {
             }
             Move::Jump(y) => step(y.clone()),
             Move::Own => tensor,
-        })
+        };
+        (tensor, true)
     }
 }
 
@@ -295,12 +297,12 @@ impl Optimizer for Solo {
         };
         let grad = grad.cast(burn::tensor::FloatDType::F32);
         match self.try_step(lr, tensor, grad, &mut cluster, &x) {
-            Ok(tensor) => {
+            (tensor, true) => {
                 self.probe.steps.fetch_add(1, Relaxed);
                 self.ordinals.fetch_max(ordinal + 1, Relaxed);
                 (tensor, Some(SoloState::Live(ordinal, Box::new(cluster))))
             }
-            Err(tensor) => {
+            (tensor, false) => {
                 self.probe.rejected.fetch_add(1, Relaxed);
                 // A parameter that has no state yet stays without, so that its ordinal is not used up.
                 (tensor, (!fresh).then(|| SoloState::Live(ordinal, Box::new(cluster))))

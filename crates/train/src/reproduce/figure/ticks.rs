@@ -25,7 +25,7 @@ impl Ticks {
     pub fn say(&self, mark: f64) -> String {
         let value = if self.log { 10f64.powf(mark) } else { mark };
         let size = value.abs();
-        if value == 0.0 || size < 1e-12 * (self.to - self.from).abs() {
+        if !self.log && (value == 0.0 || size < 1e-12 * (self.to - self.from).abs()) {
             return "0".into();
         }
         if self.log && (mark - mark.round()).abs() < 1e-9 && !(-3.0..5.0).contains(&mark) {
