@@ -1,7 +1,5 @@
 //! Workers that join and leave.
 
-use std::collections::BTreeMap;
-
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::{Cluster, SetupError};
 
@@ -11,16 +9,10 @@ pub enum ResizeError {
     /// No workers would be left.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// Something belongs to one worker alone: under EF21 the server's h would no longer be the mean of
-    /// the workers' h_i.
+    /// Something belongs to one worker alone (under EF21 the server's h would no longer be the mean of
+    /// the workers' h_i), or the workers' states are of different steps.
     #[error(transparent)]
     Indivisible(#[from] SnapshotError),
-    /// A worker whose state is of another step than the others': its residual stands in units of
-    /// another step size, say.
-    #[error(
-        "worker {0} was absent lately, so its state cannot be added to the others'; resize after a round in which all take part"
-    )]
-    Apart(usize),
 }
 
 impl Cluster {
@@ -35,22 +27,8 @@ impl Cluster {
         let mut fresh = self.fresh(workers)?;
         let mut snapshot = Snapshot::default();
         self.save_into(&mut snapshot);
-        let first = shape(&snapshot, 0);
-        if let Some(other) = (1..self.workers()).find(|w| shape(&snapshot, *w) != first) {
-            return Err(ResizeError::Apart(other));
-        }
         fresh.load_from(&snapshot)?;
         *self = fresh;
         Ok(())
     }
-}
-
-/// What must be alike in all workers for their states to be averaged: which vectors there are, and
-/// every number, except for what compressors remember.
-fn shape(snapshot: &Snapshot, worker: usize) -> BTreeMap<&str, Option<u64>> {
-    let prefix = format!("worker.{worker}.");
-    let vectors = snapshot.vectors.keys().map(|name| (name, None));
-    let numbers = snapshot.numbers.iter().map(|(name, value)| (name, Some(*value)));
-    let own = vectors.chain(numbers).filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?, value)));
-    own.filter(|(name, _)| !name.contains(".memo.")).collect()
 }

@@ -1,9 +1,14 @@
 //! A cluster to and from a [`Snapshot`].
 
+use std::collections::BTreeMap;
+
 use backburn_compress::{Layout, Memo};
 
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::{Cluster, Role, Visitor};
+
+/// A damaged count must not ask for endless work.
+const MOST_WORKERS: usize = 1 << 20;
 
 impl Cluster {
     /// Writes every state into `snapshot`, vectors of the model's length cut by parameter path, so
@@ -19,8 +24,8 @@ impl Cluster {
     }
 
     /// Reads every state from `snapshot`. With another number of workers, residuals are re-divided
-    /// so that their mean is conserved, momenta are averaged, and what belongs to one worker alone
-    /// is refused. On an error nothing has changed.
+    /// so that their mean is conserved, momenta are averaged, and what belongs to one worker alone,
+    /// or is of another step than the other workers', is refused. On an error nothing has changed.
     pub fn load_from(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
         let found = snapshot.text("cluster.algorithm")?;
         let expected = self.algorithm().to_string();
@@ -29,12 +34,19 @@ impl Cluster {
             return Err(SnapshotError::Other { what: "the method", found: found.into(), expected });
         }
         let saved = snapshot.number("cluster.workers")? as usize;
-        if saved == 0 {
-            return Err(SnapshotError::Damaged { name: "cluster.workers".into(), why: "it is 0".into() });
+        if !(1..=MOST_WORKERS).contains(&saved) {
+            let why = format!("it is {saved}; 1 to {MOST_WORKERS} are allowed");
+            return Err(SnapshotError::Damaged { name: "cluster.workers".into(), why });
         }
         let same = saved == self.workers();
         if !same && self.algorithm().is_gossip() {
             return Err(SnapshotError::Indivisible("node.0.x".into()));
+        }
+        if !same {
+            let first = shape(snapshot, 0);
+            if let Some(other) = (1..saved).find(|w| shape(snapshot, *w) != first) {
+                return Err(SnapshotError::Apart(other));
+            }
         }
         let mut loaded = self.clone();
         let layout = self.layout().clone();
@@ -49,6 +61,16 @@ impl Cluster {
         *self = loaded;
         Ok(())
     }
+}
+
+/// What must be alike in all workers for their states to be averaged: which vectors there are, and
+/// every number, except for what compressors remember.
+fn shape(snapshot: &Snapshot, worker: usize) -> BTreeMap<&str, Option<u64>> {
+    let prefix = format!("worker.{worker}.");
+    let vectors = snapshot.vectors.keys().map(|name| (name, None));
+    let numbers = snapshot.numbers.iter().map(|(name, value)| (name, Some(*value)));
+    let own = vectors.chain(numbers).filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?, value)));
+    own.filter(|(name, _)| !name.contains(".memo.")).collect()
 }
 
 /// The name of a parameter's piece of a vector.

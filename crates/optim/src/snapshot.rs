@@ -57,6 +57,12 @@ pub enum SnapshotError {
         "`{0}` belongs to its own worker and cannot be divided among another number of workers: the server's h would no longer be the mean of theirs. Resume with as many workers, or start anew from the weights"
     )]
     Indivisible(String),
+    /// A worker whose state is of another step than the others': its residual stands in units of
+    /// another step size, say.
+    #[error(
+        "worker {0} was absent lately, so its state cannot be re-divided with the others'; change the number of workers after a round in which all take part"
+    )]
+    Apart(usize),
 }
 
 const MAGIC: &str = "backburn";

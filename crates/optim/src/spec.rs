@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use backburn_compress::AnyCompressor;
 use backburn_compress::spec::{Args, SpecError, serde_as_text};
 
-use crate::Algorithm;
 use crate::algorithms::{Entry, TABLE};
 use crate::erased::Erased;
+use crate::{Algorithm, SetupError};
 
 /// Any method, chosen at run time by its textual form.
 #[derive(Clone, Debug)]
@@ -23,6 +24,11 @@ impl AnyAlgorithm {
     /// Name, usage and meaning of every form that parses.
     pub fn table() -> &'static [Entry] {
         TABLE
+    }
+
+    /// Whether this method takes the compressor, and if not, why.
+    pub fn check(&self, compressor: &AnyCompressor) -> Result<(), SetupError> {
+        self.0.take(compressor.clone()).map(|_| ())
     }
 
     /// Whether any optimizer may follow the decoded result, see [`Algorithm::leaves_step_open`].

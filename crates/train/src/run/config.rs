@@ -117,6 +117,7 @@ impl RunConfig {
         if self.steps == 0 && !(self.epochs > 0.0 && self.epochs.is_finite()) {
             return fail("epochs must be a positive number where steps is 0");
         }
+        self.algorithm.check(&self.compressor)?;
         self.schedule.check().map_err(RunError::Config)
     }
 
