@@ -1,6 +1,9 @@
 //! Random subsets, drawn from a 64-bit name.
 
-use crate::Philox;
+use std::cell::RefCell;
+
+use crate::philox;
+use crate::simd::dispatch;
 
 /// A uniformly drawn set of `k` of the numbers 0 … len − 1, in ascending order: a pure function of
 /// the three arguments, so a receiver can redraw it.
@@ -15,28 +18,89 @@ pub fn subset(draw: u64, len: usize, k: usize) -> Vec<u32> {
 
 /// Appends the [`subset`] to `indices`.
 pub(crate) fn extend_subset(draw: u64, len: usize, k: usize, indices: &mut Vec<u32>) {
+    thread_local! {
+        /// A bit a coordinate, all zero between calls.
+        static TAKEN: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    }
     let k = k.min(len);
     let complement = k > len / 2;
-    let wanted = if complement { len - k } else { k };
-    let mut taken = vec![0u64; len.div_ceil(64)];
-    let mut random = Philox::new(draw);
+    let words = len.div_ceil(64);
+    TAKEN.with_borrow_mut(|all| {
+        if all.len() < words {
+            all.resize(words, 0);
+        }
+        let taken = &mut all[..words];
+        take(draw, len, if complement { len - k } else { k }, taken);
+        indices.reserve(k + 1);
+        if complement {
+            taken.iter_mut().for_each(|word| *word = !*word);
+            let beyond = words * 64 - len;
+            if let Some(last) = taken.last_mut() {
+                *last = *last << beyond >> beyond;
+            }
+        }
+        drain(taken, indices);
+        if words > KEPT {
+            *all = Vec::new();
+        }
+    });
+}
+
+/// Words of the bits that a thread keeps: 8 MiB, 67 million coordinates.
+const KEPT: usize = 1 << 20;
+
+/// Sets `wanted` bits, drawing until so many are distinct.
+fn take(draw: u64, len: usize, wanted: usize, taken: &mut [u64]) {
+    let (mut words, mut block, mut used) = ([0u32; 256], 0, 256);
+    let mut next = || {
+        if used == words.len() {
+            philox::fill(draw, block, &mut words);
+            block += words.len() as u64 / 4;
+            used = 0;
+        }
+        used += 1;
+        words[used - 1]
+    };
     let mut distinct = 0;
     while distinct < wanted {
-        let j = random.below(len as u32) as usize;
+        let j = philox::below(len as u32, &mut next) as usize;
         let bit = 1u64 << (j % 64);
         distinct += usize::from(taken[j / 64] & bit == 0);
         taken[j / 64] |= bit;
     }
-    indices.reserve(k);
-    for (w, word) in taken.iter().enumerate() {
-        let mut word = if complement { !word } else { *word };
-        while word != 0 {
-            let j = w * 64 + word.trailing_zeros() as usize;
-            if j < len {
-                indices.push(j as u32);
+}
+
+dispatch! {
+    /// Appends the places of all bits that are set, and clears them.
+    fn drain(taken: &mut [u64], indices: &mut Vec<u32>) {
+        let first = indices.len();
+        let bits: u32 = taken.iter().map(|word| word.count_ones()).sum();
+        let end = first + bits as usize;
+        // One more, for the second bit of a word that has only one.
+        indices.resize(end + 1, 0);
+        let mut next = first;
+        for (group, words) in taken.chunks_mut(64).enumerate() {
+            // First which words have any, so that the processor need not guess at each of them.
+            let mut any = (words.iter().enumerate()).fold(0u64, |any, (w, word)| any | u64::from(*word != 0) << w);
+            while any != 0 {
+                let w = any.trailing_zeros() as usize;
+                let start = (group * 4096 + w * 64) as u32;
+                let mut word = std::mem::take(&mut words[w]);
+                // Nor whether there is a second: it is written, and then counts or does not.
+                indices[next] = start + word.trailing_zeros();
+                word &= word - 1;
+                indices[next + 1] = start + word.trailing_zeros();
+                next += 1 + usize::from(word != 0);
+                word &= word.wrapping_sub(1);
+                while word != 0 {
+                    indices[next] = start + word.trailing_zeros();
+                    next += 1;
+                    word &= word - 1;
+                }
+                any &= any - 1;
             }
-            word &= word - 1;
         }
+        indices.truncate(end);
     }
 }
 
@@ -50,6 +114,20 @@ mod tests {
             let set = subset(5, len, k);
             assert_eq!(set.len(), k);
             assert!(set.windows(2).all(|w| w[0] < w[1]) && set.iter().all(|i| (*i as usize) < len));
+        }
+    }
+
+    #[test]
+    fn is_the_plain_algorithm_s() {
+        for (draw, len, k) in [(1, 1, 1), (2, 64, 40), (3, 5000, 50), (4, 5000, 2501), (5, 100_000, 30_000)] {
+            let complement = k > len / 2;
+            let mut random = crate::Philox::new(draw);
+            let mut drawn = std::collections::BTreeSet::new();
+            while drawn.len() < if complement { len - k } else { k } {
+                drawn.insert(random.below(len as u32));
+            }
+            let expected: Vec<u32> = (0..len as u32).filter(|j| drawn.contains(j) != complement).collect();
+            assert_eq!(subset(draw, len, k), expected);
         }
     }
 

@@ -27,10 +27,13 @@ enum Rule {
 
 pub(super) const ENTRY: Entry = Entry {
     name: "threshold",
-    usage: "threshold:LAMBDA|budget=COUNT|ratio=RATIO",
-    about: "every coordinate of magnitude λ or more; λ given, or calibrated to a budget for every unit",
-    examples: &["threshold:0.5", "threshold:budget=3", "threshold:ratio=0.1"],
+    usage: "threshold:LAMBDA|unit-norm-budget=COUNT|budget=COUNT|ratio=RATIO",
+    about: "every coordinate of magnitude λ or more; λ given, 1/(2√COUNT), or calibrated to a budget for every unit",
+    examples: &["threshold:0.5", "threshold:unit-norm-budget=100", "threshold:budget=3", "threshold:ratio=0.1"],
     parse: |args| {
+        if let Some(k) = args.named("unit-norm-budget")? {
+            return Ok(Arc::new(HardThreshold::budget(k)?));
+        }
         Ok(Arc::new(match (args.named("budget")?, args.named("ratio")?) {
             (Some(k), _) => HardThreshold::calibrated(k)?,
             (None, Some(ratio)) => HardThreshold::calibrated_ratio(ratio)?,

@@ -1,10 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::{Amount, Coding, Entry};
-use crate::sweep::Source;
+use crate::sweep::{BLOCK, Source, task};
 use crate::{Class, Compressor, Feedback, Key, Memo, ParameterError, Payload, Unit, Update, random};
 
 /// C(x) keeps k coordinates drawn without replacement, the same for all workers, so that messages
@@ -68,7 +66,7 @@ impl Compressor for RandomK {
     fn compress(&self, x: &[f32], _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
         let draw = key.shared().draw();
         remember(draw, x.len(), self.amount.of(x.len()), &mut memo.scratch);
-        self.keep(x, draw, &memo.scratch[HEAD..], key)
+        self.keep(Source::Still(x), draw, &memo.scratch[HEAD..], key)
     }
 
     fn feedback(&self, p: &mut [f32], update: Update<'_>, _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
@@ -80,12 +78,8 @@ impl Compressor for RandomK {
             Payload::Drawn { len, draw, values } => recall(*draw, *len, values.len(), &before),
             _ => None,
         };
-        // Drawing takes time but no memory traffic, moving on the opposite.
-        rayon::join(
-            || remember(draw, len, self.amount.of(len), &mut now),
-            || Source::moving_known(p, update, known).pass(),
-        );
-        let payload = self.keep(p, draw, &now[HEAD..], key);
+        remember(draw, len, self.amount.of(len), &mut now);
+        let payload = self.keep(Source::moving_known(p, update, known), draw, &now[HEAD..], key);
         memo.work = bytemuck::allocation::cast_vec(before);
         memo.scratch = now;
         payload
@@ -93,10 +87,26 @@ impl Compressor for RandomK {
 }
 
 impl RandomK {
-    /// The values at these places.
-    fn keep(&self, x: &[f32], draw: u64, indices: &[u32], key: &Key) -> Payload {
-        let values = indices.par_iter().with_min_len(1 << 12).map(|i| x[*i as usize]).collect();
-        Payload::Drawn { len: x.len(), draw, values: self.values.encode(values, key) }
+    /// The values at these places, taken while each block is in the cache.
+    fn keep(&self, source: Source<'_>, draw: u64, places: &[u32], key: &Key) -> Payload {
+        let len = source.len();
+        let mut values = vec![0.0; places.len()];
+        let (mut places, mut free) = (places, values.as_mut_slice());
+        let mut parts = Vec::with_capacity(len.div_ceil(task(BLOCK)));
+        for end in (0..len).step_by(task(BLOCK)).map(|start| start + task(BLOCK)) {
+            let count = places.partition_point(|place| (*place as usize) < end);
+            let (own, rest) = places.split_at(count);
+            let (filled, left) = free.split_at_mut(count);
+            parts.push((own, filled.iter_mut()));
+            (places, free) = (rest, left);
+        }
+        source.sweep(BLOCK, &mut parts, |(places, values), start, x| {
+            let count = places.partition_point(|place| (*place as usize) < start + x.len());
+            let (own, rest) = places.split_at(count);
+            own.iter().zip(values).for_each(|(place, value)| *value = x[*place as usize - start]);
+            *places = rest;
+        });
+        Payload::Drawn { len, draw, values: self.values.encode(values, key) }
     }
 }
 
