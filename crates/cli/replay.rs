@@ -21,15 +21,16 @@ pub fn replay(args: &Args) -> Result<(), Failure> {
     let name = args.file.display();
     let text = std::fs::read_to_string(&args.file).map_err(|e| Failure::Error(format!("cannot read `{name}`: {e}")))?;
     let cases = replay::read(&text).map_err(|e| Failure::Error(format!("`{name}`: {e}")))?;
+    let all = cases.len();
     let device = device(&args.device)?;
     let (mut unsupported, mut wrong) = (0, 0);
-    for case in &cases {
-        let replayed = replay::run(case, &device);
+    for case in cases {
+        let replayed = case.map_or_else(|failed| failed, |case| replay::run(&case, &device));
         unsupported += usize::from(matches!(replayed.outcome, Outcome::Unsupported { .. }));
         wrong += usize::from(!replayed.agrees());
         say(serde_json::to_string(&replayed).expect("a result is plain data"))?;
     }
-    let (all, device) = (cases.len(), device_name(&device));
+    let device = device_name(&device);
     eprintln!("{all} cases on {device}: {wrong} wrong, {unsupported} unsupported");
     if wrong > 0 { Err(Failure::Said) } else { Ok(()) }
 }

@@ -91,7 +91,7 @@ pub struct Args {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Go on from the checkpoint in --out, with its configuration.
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "out", conflicts_with = "config")]
     resume: bool,
 }
 

@@ -40,6 +40,10 @@ fn refusals_name_what_is_allowed() {
         (vec!["train", "--config", "/nonexistent.toml"], "cannot read `/nonexistent.toml`"),
         (vec!["replay", "/nonexistent.json"], "cannot read `/nonexistent.json`"),
         (vec!["data", "fetch", "imagenet"], "fashion-embedded"),
+        (vec!["train", "--batch", "18446744073709551615"], "batch must be between 1 and"),
+        (vec!["train", "--resume", "--out", "r", "--config", "c"], "cannot be used with"),
+        (vec!["stability", "--steps", "0"], "steps must be at least 1"),
+        (vec!["stability", "--lr", "nan"], "lr and noise must be finite"),
     ] {
         assert!(refusal(&args).contains(needle), "{args:?}: {}", refusal(&args));
     }
@@ -121,4 +125,57 @@ fn a_disk_that_is_full_is_said_so() {
         assert!(!output.status.success());
         assert!(text(&output.stderr).contains("cannot write to standard output"));
     }
+}
+
+#[test]
+fn a_run_goes_on_with_what_it_began_with_and_beyond_its_end() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let train = |more: &[&str]| {
+        let mut args = vec!["train", "--subset", "100", "--batch", "4", "--device", "flex"];
+        args.extend(["--out", out.to_str().unwrap()]);
+        args.extend(more);
+        backburn(&args)
+    };
+    let said = text(&train(&["--workers", "2", "--steps", "4", "--algorithm", "ecx:alpha=0.01"]).stderr);
+    assert!(said.contains("warning: ") && said.contains("alpha=0.01"), "{said}");
+    assert!(train(&["--resume", "--steps", "6", "--workers", "3"]).status.success());
+    // Resumed once more it is over, with the workers it had last, and says so.
+    let again = backburn(&["train", "--resume", "--out", out.to_str().unwrap()]);
+    assert!(again.status.success() && text(&again.stderr).contains("all 6 steps"), "{}", text(&again.stderr));
+    for (change, named) in [(["--seed", "9"], "seed = 9"), (["--partition", "by-class"], "partition = \"by-class\"")] {
+        let refused = train(&[&["--resume", "--workers", "3"], &change[..]].concat());
+        assert!(!refused.status.success() && text(&refused.stderr).contains(named), "{}", text(&refused.stderr));
+    }
+    let other = train(&["--resume", "--workers", "3", "--algorithm", "ecx:alpha=0.01,one-step"]);
+    assert!(text(&other.stderr).contains("the snapshot is of the method"), "{}", text(&other.stderr));
+}
+
+#[test]
+fn malformed_cases_fail_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("cases.json");
+    let mut cases: serde_json::Value = serde_json::from_str(CASES).unwrap();
+    let good = cases[0].clone();
+    let changed = |key: &str, value: serde_json::Value| {
+        let mut case = good.clone();
+        case[key] = value;
+        case
+    };
+    cases = serde_json::json!([
+        changed("lr", serde_json::json!("fast")),
+        changed("x0", serde_json::json!([[], [1.0]])),
+        changed("compressor", serde_json::json!({"kind": "topk", "ratio": 2})),
+        changed("compressor", serde_json::json!({"kind": "unheard-of"})),
+        good,
+    ]);
+    std::fs::write(&file, cases.to_string()).unwrap();
+    let output = backburn(&["replay", file.to_str().unwrap(), "--device", "flex"]);
+    let lines: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<&str> = (lines.iter())
+        .map(|l| ["error", "unsupported", "iterates"].into_iter().find(|k| l.get(*k).is_some()).unwrap())
+        .collect();
+    assert_eq!(kinds, ["error", "error", "error", "unsupported", "iterates"]);
+    assert!(!output.status.success());
 }

@@ -25,6 +25,27 @@ pub enum Fate {
     Lost,
 }
 
+impl Seen {
+    /// Takes in what was answered to an ask; gradients pass `check` first.
+    pub(crate) fn take_in(
+        &mut self,
+        ask: &Ask,
+        reply: Reply,
+        check: impl FnOnce(&[f32]) -> Result<(), RoundError>,
+    ) -> Result<(), RoundError> {
+        match (ask, reply) {
+            (Ask::Gradient { .. }, Reply::Gradient(g)) => {
+                check(&g)?;
+                self.gradients.push(g);
+            }
+            (Ask::Loss { .. }, Reply::Loss(loss)) => self.losses.push(loss),
+            (Ask::Gradient { .. }, _) => return Err(RoundError::Unserved("a gradient, and was given a loss")),
+            (Ask::Loss { .. }, _) => return Err(RoundError::Unserved("a loss, and was given a gradient")),
+        }
+        Ok(())
+    }
+}
+
 /// Who supplies gradients, and decides who takes part and what gets lost.
 pub trait Host {
     /// Answers what a worker asks.
@@ -216,6 +237,7 @@ impl Cluster {
         if !(lr >= 0.0 && lr.is_finite()) {
             return Err(RoundError::StepSize(lr));
         }
+        check_x(&self.algorithm, x, &self.layout)?;
         let n = self.workers();
         let algorithm = self.algorithm.0.clone();
         let present: Vec<bool> = (0..n).map(|w| host.is_present(w)).collect();
@@ -265,7 +287,7 @@ impl Cluster {
             }
             if !algorithm.is_gossip() {
                 let down = match (decided.first(), said[0].last()) {
-                    (Some(decision), _) => self.down_bytes(decision),
+                    (Some(decision), _) => down_bytes(decision, &self.layout),
                     (None, Some(message)) => message_bytes(message),
                     (None, None) => 0,
                 };
@@ -369,15 +391,7 @@ impl Cluster {
         let asks = self.algorithm.0.ask(&self.locals[w], self.shared_of(w), said, &cx);
         let mut seen = Seen::default();
         for ask in &asks {
-            match (ask, host.answer(w, ask)?) {
-                (Ask::Gradient { .. }, Reply::Gradient(g)) => {
-                    check(&g, w, self.step, &self.layout)?;
-                    seen.gradients.push(g);
-                }
-                (Ask::Loss { .. }, Reply::Loss(loss)) => seen.losses.push(loss),
-                (Ask::Gradient { .. }, _) => return Err(RoundError::Unserved("a gradient, and was given a loss")),
-                (Ask::Loss { .. }, _) => return Err(RoundError::Unserved("a loss, and was given a gradient")),
-            }
+            seen.take_in(ask, host.answer(w, ask)?, |g| check(g, w, self.step, &self.layout))?;
         }
         Ok(seen)
     }
@@ -393,15 +407,6 @@ impl Cluster {
             if self.algorithm.is_gossip() {
                 traffic.down[w] += heard;
             }
-        }
-    }
-
-    fn down_bytes(&self, decision: &Decision) -> u64 {
-        match &decision.moved {
-            _ if decision.heard.is_some() => decision.heard.as_deref().map_or(0, message_bytes),
-            Move::Direction(m) | Move::Update(m) => message_bytes(m),
-            Move::Jump(_) => message_bytes(&crate::algorithms::dense(&vec![0.0; self.layout.len()], &self.layout)),
-            Move::Own => 0,
         }
     }
 
@@ -453,6 +458,24 @@ impl Cluster {
         self.step += 1;
         Decided { moved: first.expect("at least one node"), traffic }
     }
+}
+
+/// The bytes of a decision on its way to the workers.
+pub(crate) fn down_bytes(decision: &Decision, layout: &Layout) -> u64 {
+    match &decision.moved {
+        _ if decision.heard.is_some() => decision.heard.as_deref().map_or(0, message_bytes),
+        Move::Direction(m) | Move::Update(m) => message_bytes(m),
+        Move::Jump(_) => message_bytes(&crate::algorithms::dense(&vec![0.0; layout.len()], layout)),
+        Move::Own => 0,
+    }
+}
+
+/// Refuses an x of another length where x is read.
+pub(crate) fn check_x(algorithm: &AnyAlgorithm, x: &[f32], layout: &Layout) -> Result<(), RoundError> {
+    if algorithm.0.needs_x() && !algorithm.is_gossip() && x.len() != layout.len() {
+        return Err(RoundError::X { given: x.len(), expected: layout.len() });
+    }
+    Ok(())
 }
 
 /// The messages as they reach a node.

@@ -17,6 +17,9 @@ pub enum SetupError {
     /// A parameter out of its range.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
+    /// A method that is no optimizer of one worker.
+    #[error("`{0}` asks for gradients or losses elsewhere, or has many nodes: use `Group`")]
+    NotSolo(String),
 }
 
 /// Why a round did not happen. Nothing that was said counts as applied, and x has not moved.
@@ -54,6 +57,14 @@ pub enum RoundError {
     Length {
         /// The worker.
         worker: usize,
+        /// Its length.
+        given: usize,
+        /// The model's.
+        expected: usize,
+    },
+    /// An x of another length, where the method reads x.
+    #[error("x has {given} coordinates, and the model {expected}")]
+    X {
         /// Its length.
         given: usize,
         /// The model's.

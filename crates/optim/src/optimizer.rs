@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use backburn_compress::{AnyCompressor, Feedback, Layout, ParameterError, Scope};
+use backburn_compress::{AnyCompressor, Feedback, Layout, Scope};
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, OptimizerRecord, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::cluster::{Cluster, Given};
 use crate::snapshot::Snapshot;
-use crate::{Algorithm, AnyAlgorithm, Buf, EfSgd, SetupError, Takes};
+use crate::{Algorithm, AnyAlgorithm, Buf, Cx, EfSgd, SetupError, Takes};
 
 /// EF-SGD as a Burn optimizer: momentum and weight decay as in [`EfSgd`], one error buffer a
 /// parameter.
@@ -144,11 +144,24 @@ impl Solo {
     /// A method and a compressor chosen at run time.
     pub fn any(algorithm: AnyAlgorithm, compressor: AnyCompressor) -> Result<Self, SetupError> {
         if algorithm.asks_elsewhere() || algorithm.is_gossip() {
-            let value = f64::NAN;
-            let name = "the method (it asks for gradients elsewhere or has many nodes: use Group)";
-            return Err(ParameterError::Range { name, value, allowed: "methods of one worker and one gradient" }.into());
+            return Err(SetupError::NotSolo(algorithm.to_string()));
         }
-        algorithm.0.take(compressor.clone())?;
+        let taken = algorithm.0.take(compressor.clone())?;
+        let layout = Layout::new(vec![("parameter".into(), vec![1])], Scope::Parameter, 0)?;
+        let cx = Cx {
+            layout: &layout,
+            compressor: &*taken,
+            workers: 1,
+            rank: 0,
+            seed: 0,
+            step: 0,
+            round: 0,
+            lr: 0.0,
+            x: &[],
+        };
+        if let Some(warning) = algorithm.0.warning(&cx) {
+            tracing::warn!("{warning}");
+        }
         let (probe, ordinals) = (Arc::default(), Arc::default());
         Ok(Self { algorithm, compressor, dense_below: 0, seed: 0, probe, ordinals })
     }

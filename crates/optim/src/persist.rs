@@ -29,8 +29,7 @@ impl Cluster {
     pub fn load_from(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
         let found = snapshot.text("cluster.algorithm")?;
         let expected = self.algorithm().to_string();
-        let name = |form: &str| form.split(':').next().unwrap_or_default().to_string();
-        if name(found) != name(&expected) {
+        if structure(found) != structure(&expected) {
             return Err(SnapshotError::Other { what: "the method", found: found.into(), expected });
         }
         let saved = snapshot.number("cluster.workers")? as usize;
@@ -61,6 +60,16 @@ impl Cluster {
         *self = loaded;
         Ok(())
     }
+}
+
+/// A method's form without the numbers of its named arguments: those may change on resuming; another
+/// estimator, graph or place of the step size would read the states for what they are not.
+fn structure(form: &str) -> Vec<&str> {
+    let without_number = |word| match str::split_once(word, '=') {
+        Some((key, value)) if value.parse::<f64>().is_ok() => key,
+        _ => word,
+    };
+    form.split([':', ',']).map(without_number).collect()
 }
 
 /// What must be alike in all workers for their states to be averaged: which vectors there are, and

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use backburn_compress::{AnyCompressor, Compressor, Layout, Message, WireError, decode_message, encode_message};
+use backburn_compress::{
+    AnyCompressor, Compressor, Layout, Message, WireError, decode_message, encode_message, message_bytes,
+};
 
-use crate::cluster::{Decided, Reply, check};
+use crate::cluster::{Decided, Reply, check, check_x, down_bytes};
 use crate::erased::Slot;
 use crate::{AnyAlgorithm, Ask, Buf, Cx, Move, Next, RoundError, Seen, SetupError, Traffic};
 
@@ -91,10 +93,14 @@ impl Rank {
             traffic.rounds += 1;
             for (peer, (_, bytes)) in peers.iter().zip(&heard) {
                 traffic.up[*peer] += bytes;
+                if *peer != self.rank {
+                    traffic.gathered[self.rank] += bytes;
+                }
             }
             let inbox: Vec<Option<&Message>> = heard.iter().map(|(m, _)| Some(m)).collect();
             match algorithm.reduce(&self.shared, &said, &inbox, &self.cx(lr, x, round)) {
                 Next::Done(mut decision) => {
+                    self.count_down(down_bytes(&decision, &self.layout), &mut traffic);
                     let cx = self.cx(lr, x, round);
                     let own = algorithm.commit(&mut local, &self.shared, Some(&decision), &cx);
                     let mut shared = self.shared.clone();
@@ -106,6 +112,7 @@ impl Rank {
                     break Ok(decision.moved);
                 }
                 Next::Round(m) => {
+                    self.count_down(message_bytes(&m), &mut traffic);
                     said.push(m);
                     let seen = self.serve(&local, lr, x, &said, &mut host);
                     match agree(seen, transport, round + 1, self.rank) {
@@ -126,6 +133,15 @@ impl Rank {
         self.local = local;
         let moved: Move = outcome?;
         Ok(Decided { moved, traffic })
+    }
+
+    /// What this rank received, as [`Cluster`](crate::Cluster) counts it: from a server, or from its neighbours.
+    fn count_down(&self, bytes: u64, traffic: &mut Traffic) {
+        if self.algorithm.is_gossip() {
+            traffic.down[self.rank] = traffic.gathered[self.rank];
+        } else {
+            traffic.down[self.rank] += bytes;
+        }
     }
 
     fn cx<'a>(&'a self, lr: f64, x: &'a [f32], round: u32) -> Cx<'a> {
@@ -153,15 +169,10 @@ impl Rank {
         if !(lr >= 0.0 && lr.is_finite()) {
             return Err(RoundError::StepSize(lr));
         }
+        check_x(&self.algorithm, x, &self.layout)?;
         let mut seen = Seen::default();
         for ask in self.algorithm.0.ask(local, &self.shared, said, &self.cx(lr, x, said.len() as u32)) {
-            match host(&ask)? {
-                Reply::Gradient(g) => {
-                    check(&g, self.rank, self.step, &self.layout)?;
-                    seen.gradients.push(g);
-                }
-                Reply::Loss(loss) => seen.losses.push(loss),
-            }
+            seen.take_in(&ask, host(&ask)?, |g| check(g, self.rank, self.step, &self.layout))?;
         }
         Ok(seen)
     }

@@ -4,6 +4,7 @@
 //! where they were worked out by somebody else, the iterates. [`run`] puts it through a
 //! [`Group`] on a Burn module on any device, [`run_flat`] through a [`Cluster`].
 
+use backburn_compress::spec::SpecError;
 use backburn_compress::{AnyCompressor, Layout, Scope};
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
@@ -98,7 +99,19 @@ pub enum ReplayError {
 
 impl From<SetupError> for ReplayError {
     fn from(error: SetupError) -> Self {
-        Self::Unsupported(error.to_string())
+        match error {
+            SetupError::Compressor(_) => Self::Unsupported(error.to_string()),
+            _ => Self::Malformed(error.to_string()),
+        }
+    }
+}
+
+impl From<SpecError> for ReplayError {
+    fn from(error: SpecError) -> Self {
+        match error {
+            SpecError::Unknown { .. } | SpecError::Refused(_) => Self::Unsupported(error.to_string()),
+            _ => Self::Malformed(error.to_string()),
+        }
     }
 }
 
@@ -153,7 +166,8 @@ pub struct Ran {
     pub bytes_down: u64,
     /// ‖e_i‖₂ of every worker at the end.
     pub residual_norms: Vec<f64>,
-    /// The largest difference from the case's iterates, where it has any.
+    /// The largest difference from the case's iterates, where it has any; the largest number there is where
+    /// an iterate is none.
     pub max_error: Option<f64>,
     /// Whether every difference is within [`tolerance`].
     #[serde(skip)]
@@ -165,9 +179,15 @@ pub fn tolerance(y: f64) -> f64 {
     1e-5 + 1e-4 * y.abs()
 }
 
-/// Reads a JSON array of cases.
-pub fn read(json: &str) -> Result<Vec<Case>, serde_json::Error> {
-    serde_json::from_str(json)
+/// Reads a JSON array of cases; one that is malformed does not keep the others from running.
+pub fn read(json: &str) -> Result<Vec<Result<Case, Replayed>>, serde_json::Error> {
+    let cases: Vec<serde_json::Value> = serde_json::from_str(json)?;
+    let case = |(i, case): (usize, serde_json::Value)| {
+        let id = case.get("id").and_then(|id| id.as_str()).map_or_else(|| format!("case {i}"), str::to_string);
+        let failed = |e: serde_json::Error| Replayed { id, outcome: Outcome::Failed { error: e.to_string() } };
+        serde_json::from_value(case).map_err(failed)
+    };
+    Ok(cases.into_iter().enumerate().map(case).collect())
 }
 
 /// Replays a case through a [`Group`] on a Burn module on this device.
@@ -232,7 +252,10 @@ fn try_replay<R: Runner>(
         bytes_up,
         bytes_down,
         residual_norms: runner.residual_norms(),
-        max_error: setup.iterates.as_ref().map(|_| errors.iter().fold(0.0, |most, (e, _)| e.max(most))),
+        max_error: setup
+            .iterates
+            .as_ref()
+            .map(|_| errors.iter().fold(0.0, |most, (e, _)| if e.is_finite() { e.max(most) } else { f64::MAX })),
         agrees: errors.iter().all(|(e, y)| *e <= tolerance(*y)),
     })
 }
@@ -240,6 +263,9 @@ fn try_replay<R: Runner>(
 impl Setup {
     fn of(case: &Case) -> Result<Self, ReplayError> {
         let shapes: Vec<Vec<usize>> = case.x0.iter().map(Array::shape).collect();
+        if shapes.is_empty() || shapes.iter().any(|shape| shape.contains(&0)) {
+            return Err(ReplayError::Malformed("`x0` must hold at least one parameter, and none may be empty".into()));
+        }
         let flat = |arrays: &[Array], what: &str| -> Result<Vec<f64>, ReplayError> {
             let mut out = Vec::new();
             let fits = arrays.len() == shapes.len();
@@ -273,9 +299,10 @@ impl Setup {
             }
             Some(_) => return Err(ReplayError::Malformed("`iterates` must hold one more than `lr`".into())),
         };
-        let scope = match case.compressor.get("scope").and_then(|s| s.as_str()) {
-            None => Scope::Parameter,
-            Some(text) => text.parse().map_err(|e| ReplayError::Unsupported(format!("{e}")))?,
+        let scope = match case.compressor.get("scope") {
+            None | Some(serde_json::Value::Null) => Scope::Parameter,
+            Some(serde_json::Value::String(text)) => text.parse()?,
+            Some(other) => return Err(ReplayError::Malformed(format!("`scope` is {other}, not a word"))),
         };
         let x0 = flat(&case.x0, "`x0`")?.into_iter().map(|x| x as f32).collect();
         Ok(Self { shapes, scope, workers, x0, gradients, iterates })
@@ -299,6 +326,10 @@ fn method(options: &Options) -> Result<AnyAlgorithm, ReplayError> {
         "ef-sgd-outer" => ("ef-sgd", Some("outside")),
         name => (name, None),
     };
+    if name == "ef21-sgd" {
+        // Its v is the gradient itself.
+        words.retain(|w| !w.starts_with("eta="));
+    }
     words.iter_mut().filter(|w| *w == "aggregate=majority-vote").for_each(|w| *w = "majority-vote".into());
     words.retain(|w| w != "aggregate=mean");
     parse(name, flag, words)
@@ -321,6 +352,8 @@ fn compressor(options: &Options) -> Result<AnyCompressor, ReplayError> {
 fn form(options: &Options, key: &str, without: &[&str]) -> Result<(String, Vec<String>), ReplayError> {
     let text = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text.replace('_', "-"),
+        // A whole number may be written as 3.0.
+        serde_json::Value::Number(x) => x.as_f64().map_or_else(|| x.to_string(), |x| x.to_string()),
         other => other.to_string(),
     };
     let name = options.get(key).map(text).ok_or_else(|| ReplayError::Malformed(format!("there is no `{key}`")))?;
@@ -328,14 +361,14 @@ fn form(options: &Options, key: &str, without: &[&str]) -> Result<(String, Vec<S
     Ok((name, others.map(|(k, v)| format!("{}={}", k.replace('_', "-"), text(v))).collect()))
 }
 
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+fn parse<T: std::str::FromStr<Err = SpecError>>(
     name: &str,
     flag: Option<&str>,
     words: Vec<String>,
 ) -> Result<T, ReplayError> {
     let words: Vec<String> = flag.map(str::to_string).into_iter().chain(words).collect();
     let text = format!("{name}:{}", words.join(","));
-    text.parse().map_err(|e: T::Err| ReplayError::Unsupported(e.to_string()))
+    Ok(text.parse()?)
 }
 
 struct OnVectors {
@@ -377,7 +410,7 @@ impl Runner for OnVectors {
     }
 }
 
-/// Parameters of ranks 1 to 4.
+/// Parameters of ranks 1 to 4; a number stands as a vector of one.
 #[derive(Module, Debug)]
 struct Parameters {
     parameters: Vec<Parameter>,
@@ -396,7 +429,7 @@ impl Parameter {
         let flat = Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), device);
         let to = Shape::from(shape.to_vec());
         Some(match shape.len() {
-            1 => Self::One(Param::from_tensor(flat)),
+            0 | 1 => Self::One(Param::from_tensor(flat)),
             2 => Self::Two(Param::from_tensor(flat.reshape::<2, _>(to))),
             3 => Self::Three(Param::from_tensor(flat.reshape::<3, _>(to))),
             4 => Self::Four(Param::from_tensor(flat.reshape::<4, _>(to))),

@@ -62,6 +62,9 @@ pub enum MapError {
     /// A parameter out of its range, or a compressor that feedback cannot take.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A number of the grid out of its range.
+    #[error("{0}")]
+    Grid(&'static str),
 }
 
 /// How every pair of α and ratio came out.
@@ -79,6 +82,13 @@ const DIVERGED: f64 = 10.0;
 
 /// Runs the whole grid, in parallel.
 pub fn map(grid: &Grid) -> Result<Map, MapError> {
+    let size = |x: f64| x >= 0.0 && x.is_finite();
+    if grid.steps == 0 {
+        return Err(MapError::Grid("steps must be at least 1, and is 0"));
+    }
+    if !size(grid.lr) || !size(grid.noise) {
+        return Err(MapError::Grid("lr and noise must be finite numbers of at least 0"));
+    }
     let row = |alpha: &f64| {
         let exact = late_size(grid, *alpha, "identity")?.unwrap_or(f64::NAN);
         let cell = |ratio: &f64| {

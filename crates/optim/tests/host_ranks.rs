@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 
 use backburn_compress::{AnyCompressor, Layout, Philox, Scope};
-use backburn_optim::{AnyAlgorithm, Ask, Buf, Cluster, Move, Rank, Reply, RoundError, Transport};
+use backburn_optim::{AnyAlgorithm, Ask, Buf, Cluster, Move, Rank, Reply, RoundError, Traffic, Transport};
 
 const N: usize = 5;
 const STEPS: usize = 6;
@@ -94,19 +94,29 @@ fn lr(step: usize) -> f64 {
     [0.1, 0.1, 0.0, 0.05, 0.05, 0.05][step]
 }
 
-fn together(algorithm: &AnyAlgorithm, compressor: &AnyCompressor) -> Vec<Buf> {
+/// What a worker has sent, received and gathered.
+type Bytes = [u64; 3];
+
+fn bytes(traffic: &Traffic, worker: usize, sum: &mut Bytes) {
+    let step = [traffic.up[worker], traffic.down[worker], traffic.gathered[worker]];
+    sum.iter_mut().zip(step).for_each(|(sum, step)| *sum += step);
+}
+
+fn together(algorithm: &AnyAlgorithm, compressor: &AnyCompressor) -> (Vec<Buf>, Vec<Bytes>) {
     let mut x = vec![0.5; layout().len()];
     let mut cluster = Cluster::new(algorithm.clone(), compressor.clone(), layout(), N, 9, &x).unwrap();
+    let mut sums = vec![[0; 3]; N];
     for step in 0..STEPS {
         let (common, before) = (x.clone(), cluster.clone());
         let mut host = |worker: usize, ask: &Ask| answer(worker, step, ask, before.node(worker).unwrap_or(&common));
         let decided = cluster.round(lr(step), &common, &mut host).unwrap();
+        sums.iter_mut().enumerate().for_each(|(w, sum)| bytes(&decided.traffic, w, sum));
         apply(&decided.moved, lr(step), &mut x, &layout());
     }
-    (0..N).map(|w| cluster.node(w).cloned().unwrap_or_else(|| x.clone())).collect()
+    ((0..N).map(|w| cluster.node(w).cloned().unwrap_or_else(|| x.clone())).collect(), sums)
 }
 
-fn apart(algorithm: &AnyAlgorithm, compressor: &AnyCompressor) -> Vec<Buf> {
+fn apart(algorithm: &AnyAlgorithm, compressor: &AnyCompressor) -> (Vec<Buf>, Vec<Bytes>) {
     let threads: Vec<_> = Channels::ring()
         .into_iter()
         .map(|mut transport| {
@@ -115,13 +125,15 @@ fn apart(algorithm: &AnyAlgorithm, compressor: &AnyCompressor) -> Vec<Buf> {
                 let mut x = vec![0.5; layout().len()];
                 let worker = transport.rank;
                 let mut rank = Rank::new(algorithm, compressor, layout(), 9, &x, &transport).unwrap();
+                let mut sum = [0; 3];
                 for step in 0..STEPS {
                     let at = rank.node().cloned().unwrap_or_else(|| x.clone());
                     let host = |ask: &Ask| answer(worker, step, ask, &at);
                     let decided = rank.round(lr(step), &x, host, &mut transport).unwrap();
+                    bytes(&decided.traffic, worker, &mut sum);
                     apply(&decided.moved, lr(step), &mut x, &layout());
                 }
-                rank.node().cloned().unwrap_or(x)
+                (rank.node().cloned().unwrap_or(x), sum)
             })
         })
         .collect();
@@ -137,7 +149,8 @@ fn one_process_and_n_ranks_give_the_same_bits() {
             let bits = |nodes: Vec<Buf>| -> Vec<Vec<u32>> {
                 nodes.into_iter().map(|x| x.into_iter().map(f32::to_bits).collect()).collect()
             };
-            let (a, b) = (together(&algorithm, &compressor), apart(&algorithm, &compressor));
+            let ((a, counted), (b, sent)) = (together(&algorithm, &compressor), apart(&algorithm, &compressor));
+            assert_eq!(counted, sent, "{algorithm} {compressor}: bytes up, down, gathered");
             assert!(a[0].iter().all(|x| x.is_finite()), "{algorithm} {compressor}");
             assert_eq!(bits(a), bits(b), "{algorithm} {compressor}");
         }

@@ -105,7 +105,9 @@ impl Algorithm for CompressedSgd {
     }
 
     fn reduce(&self, _: &(), _: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
-        let decided = if self.majority_vote { majority(inbox, cx.layout) } else { mean(inbox, cx.layout) };
+        // Where nobody votes, nothing moves.
+        let vote = self.majority_vote && inbox.iter().any(Option::is_some);
+        let decided = if vote { majority(inbox, cx.layout) } else { mean(inbox, cx.layout) };
         Move::Direction(decided).into()
     }
 

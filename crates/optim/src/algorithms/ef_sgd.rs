@@ -67,9 +67,10 @@ impl State for Local {
 }
 
 /// The factor that keeps a residual of step size `old` conserved at step size `new`, both non-zero;
-/// 1 before the first step.
+/// 1 before the first step. Bounded, lest a step size next to nothing turn a residual into ∞ for good.
 pub(crate) fn rescale(old: f64, new: f64) -> f32 {
-    if old == 0.0 { 1.0 } else { (old / new) as f32 }
+    const MOST: f64 = 1e12;
+    if old == 0.0 { 1.0 } else { (old / new).min(MOST) as f32 }
 }
 
 /// A message that says nothing.
@@ -97,14 +98,14 @@ impl Algorithm for EfSgd {
     }
 
     fn begin(&self, local: &mut Local, _: &(), mut seen: Seen, cx: &Cx<'_>) -> Message {
+        // Momentum moves on at γ = 0 too, as SGDM's does; it is the error that takes nothing in then.
+        let g = self.local.prepare(&mut local.momentum, seen.take(), cx);
         if !self.outside {
-            let g = self.local.prepare(&mut local.momentum, seen.take(), cx);
             return local.residual.compress(1.0, cx.lr as f32, &g, cx);
         }
         if cx.lr == 0.0 {
             return silence(cx.layout);
         }
-        let g = self.local.prepare(&mut local.momentum, seen.take(), cx);
         let decay = rescale(local.lr, cx.lr);
         local.lr = cx.lr;
         local.residual.compress(decay, 1.0, &g, cx)

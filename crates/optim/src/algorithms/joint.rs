@@ -31,8 +31,8 @@ impl Worker {
     pub(super) fn accumulate(&mut self, local: &LocalGradient, mut seen: Seen, cx: &Cx<'_>) -> Option<&[f32]> {
         self.said.clear();
         self.heard.clear();
-        let decay = self.owed.decay(cx)?;
         let g = local.prepare(&mut self.momentum, seen.take(), cx);
+        let decay = self.owed.decay(cx)?;
         Some(self.owed.residual.accumulate(decay, 1.0, &g, cx.layout))
     }
 }

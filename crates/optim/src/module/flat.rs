@@ -62,7 +62,10 @@ impl Places {
     /// Whether the module's trainable parameters are the ones laid out.
     pub fn fit<M: Module>(&self, module: &M) -> bool {
         let found = parameters(module);
-        found.len() == self.places.len() && found.iter().all(|f| self.places.contains_key(&f.id))
+        found.len() == self.places.len()
+            && found
+                .iter()
+                .all(|f| self.places.get(&f.id).is_some_and(|place| place.shape == f.shape && place.device == f.device))
     }
 
     /// Gradients as one host vector; a parameter without a gradient has zeros.

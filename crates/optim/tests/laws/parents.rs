@@ -79,7 +79,9 @@ fn law_2_identity_gives_the_parent() {
                     let g = world.gradient(w, &at, Some(t));
                     mean.iter_mut().zip(g).for_each(|(m, g)| *m += f64::from(g) / 3.0);
                 }
-                let lr = [0.1, 0.02][(t / 5) as usize];
+                // A gradient dropped at γ = 0 cannot reach a momentum that follows the exchange.
+                let silent = t == 3 && !method.starts_with("powersgd:momentum");
+                let lr = if silent { 0.0 } else { [0.1, 0.02][(t / 5) as usize] };
                 x.iter_mut().zip(parent.direction(mean)).for_each(|(x, d)| *x -= lr * d);
                 run.whole(lr);
                 close(&wide(&run.x), &x, 1e-4, &format!("{method}, seed {seed}, step {t}"));

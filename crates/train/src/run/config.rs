@@ -21,6 +21,9 @@ pub enum OnNonFinite {
     Skip,
 }
 
+/// Images in a batch, at most.
+const MOST_IMAGES: usize = 1 << 20;
+
 /// All that decides a run, and nothing else: the same configuration gives the same bits on the
 /// same kind of device. Written as TOML into the run's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,8 +114,8 @@ impl RunConfig {
         if self.workers == 0 {
             return fail("workers must be at least 1, and is 0");
         }
-        if self.batch == 0 {
-            return fail("batch must be at least 1, and is 0");
+        if !(1..=MOST_IMAGES).contains(&self.batch) {
+            return fail(&format!("batch must be between 1 and {MOST_IMAGES}, and is {}", self.batch));
         }
         if self.steps == 0 && !(self.epochs > 0.0 && self.epochs.is_finite()) {
             return fail("epochs must be a positive number where steps is 0");
@@ -121,12 +124,35 @@ impl RunConfig {
         self.schedule.check().map_err(RunError::Config)
     }
 
+    /// Whether a run of `self` may go on as `other`: what decides its data, its model and its draws must be
+    /// the same; method arguments, compressor, workers, step sizes, length and device may change.
+    pub fn same_run(&self, other: &Self) -> Result<(), RunError> {
+        let was = (&self.data, self.subset, self.augment, self.model, &self.partition);
+        let is = (&other.data, other.subset, other.augment, other.model, &other.partition);
+        let drawn = |c: &Self| (c.seed, c.batch, c.scope, c.dense_below);
+        if was == is && drawn(self) == drawn(other) {
+            return Ok(());
+        }
+        let lines = |c: &Self| c.to_toml().lines().map(str::to_string).collect::<Vec<_>>();
+        let (before, after) = (lines(self), lines(other));
+        let fixed =
+            ["data ", "subset ", "augment ", "model ", "partition ", "seed ", "batch ", "scope ", "dense_below "];
+        let changed: Vec<&str> = (after.iter().filter(|line| !before.contains(line)))
+            .map(String::as_str)
+            .filter(|line| fixed.iter().any(|key| line.starts_with(key)))
+            .collect();
+        Err(RunError::Config(format!(
+            "a run goes on with the data, model, batch, scope and seed that it began with; changed: {}",
+            changed.join(", ")
+        )))
+    }
+
     /// Steps for a training set of so many images.
     pub fn steps_for(&self, images: usize) -> u64 {
         if self.steps > 0 {
             return self.steps;
         }
-        ((self.epochs * images as f64 / (self.workers * self.batch) as f64).round() as u64).max(1)
+        ((self.epochs * images as f64 / (self.workers as f64 * self.batch as f64)).round() as u64).max(1)
     }
 }
 

@@ -24,8 +24,10 @@ pub struct Summary {
     /// Rounds skipped for gradients that were not finite.
     pub skipped: u64,
     /// The mean loss of the last step's batches.
+    #[serde(deserialize_with = "or_nan")]
     pub train_loss: f64,
     /// The mean loss on the test set.
+    #[serde(deserialize_with = "or_nan")]
     pub test_loss: f64,
     /// The fraction of the test set that is classified rightly.
     pub test_accuracy: f64,
@@ -34,6 +36,7 @@ pub struct Summary {
     /// Megabytes a worker received from a server.
     pub megabytes_down: f64,
     /// Bytes up without compression over bytes up.
+    #[serde(deserialize_with = "or_nan")]
     pub compression_ratio: f64,
     /// Seconds spent in steps.
     pub seconds: f64,
@@ -41,6 +44,11 @@ pub struct Summary {
     pub parameters: u64,
     /// The device.
     pub device: String,
+}
+
+/// JSON has no NaN: serde writes `null` for it.
+fn or_nan<'de, D: serde::Deserializer<'de>>(number: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(number)?.unwrap_or(f64::NAN))
 }
 
 impl RunFolder {
@@ -56,7 +64,7 @@ impl RunFolder {
 
     /// Writes the configuration and removes what an earlier run left.
     pub fn begin(&self, config: &RunConfig) -> Result<(), RunError> {
-        write_atomically(&self.path.join("config.toml"), config.to_toml().as_bytes())?;
+        self.save_config(config)?;
         for name in ["metrics.jsonl", "summary.json", "checkpoint.safetensors"] {
             let path = self.path.join(name);
             match std::fs::remove_file(&path) {
@@ -67,6 +75,11 @@ impl RunFolder {
             }
         }
         Ok(())
+    }
+
+    /// Writes the configuration, which is what a run goes on with next time.
+    pub fn save_config(&self, config: &RunConfig) -> Result<(), RunError> {
+        Ok(write_atomically(&self.path.join("config.toml"), config.to_toml().as_bytes())?)
     }
 
     /// The configuration of the run in this folder.

@@ -1,7 +1,7 @@
 //! The run's side of a round: it computes what methods ask for.
 
 use backburn_optim::{ModuleHost, RoundError};
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 
 use crate::data::{Draw, Images, Sampler};
@@ -36,17 +36,17 @@ impl TrainHost<'_> {
     /// The mean gradient and mean loss over so many parts of equal weight.
     fn mean_gradient(&self, model: &Classifier, parts: &[(Vec<usize>, Option<u64>)]) -> (GradientsParams, f64) {
         let all: f64 = parts.iter().map(|(p, _)| p.len() as f64).sum();
-        let mut total: Option<burn::tensor::Tensor<1>> = None;
+        // A backward pass a part, so that no more than one part's activations are held.
+        let mut total = GradientsAccumulator::new();
         let mut sum = 0.0;
         for (indices, key) in parts {
             let batch = self.images.batch(indices, *key, self.device);
             let share = indices.len() as f64 / all;
             let loss = model.loss(batch.images, batch.targets).mul_scalar(share);
             sum += f64::from(loss.clone().into_scalar::<f32>());
-            total = Some(total.map_or(loss.clone(), |t| t + loss));
+            total.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
         }
-        let grads = total.expect("at least one part").backward();
-        (GradientsParams::from_grads(grads, model), sum)
+        (total.grads(), sum)
     }
 }
 

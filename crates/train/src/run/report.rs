@@ -46,6 +46,12 @@ impl Progress {
 impl Reporter for Progress {
     fn started(&mut self, trainer: &Trainer) {
         let (step, steps) = trainer.progress();
+        if let Some(warning) = trainer.group().cluster().warning() {
+            eprintln!("warning: {warning}");
+        }
+        if step >= steps {
+            eprintln!("{}: all {steps} steps have been taken already", self.label);
+        }
         if std::io::stderr().is_terminal() {
             let style = "{prefix:28} {bar:30} {pos}/{len} {elapsed} (about {eta} left) {msg}";
             let style = ProgressStyle::with_template(style).expect("a valid template");
@@ -53,13 +59,15 @@ impl Reporter for Progress {
             bar.set_position(step);
             self.bar = Some(bar);
         } else {
-            eprintln!("{}: {} steps on {}", self.label, steps - step, trainer.device_name());
+            eprintln!("{}: {} steps on {}", self.label, steps.saturating_sub(step), trainer.device_name());
         }
     }
 
     fn stepped(&mut self, step: &StepReport, steps: u64) {
-        let smooth = self.smooth.map_or(step.loss, |s| 0.95 * s + 0.05 * step.loss);
-        self.smooth = Some(smooth);
+        if step.loss.is_finite() {
+            self.smooth = Some(self.smooth.map_or(step.loss, |s| 0.95 * s + 0.05 * step.loss));
+        }
+        let smooth = self.smooth.unwrap_or(step.loss);
         match &self.bar {
             Some(bar) => {
                 bar.set_message(format!("loss {smooth:.3}"));

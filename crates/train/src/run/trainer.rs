@@ -150,7 +150,9 @@ impl Trainer {
         self.step += 1;
         self.bytes_up += report.bytes_up;
         self.bytes_down += report.bytes_down;
-        self.last_loss = report.loss;
+        if report.loss.is_finite() {
+            self.last_loss = report.loss;
+        }
         self.seconds += started.elapsed().as_secs_f64();
         Ok(report)
     }
@@ -231,10 +233,12 @@ impl Trainer {
         snapshot
     }
 
-    /// Goes on from a snapshot of the same configuration. With another number of workers the
-    /// residuals are re-divided and the data is dealt anew. On an error nothing has changed.
+    /// Goes on from a snapshot of the same run: data, model and seed must be as they were, see
+    /// [`RunConfig::same_run`]. With another number of workers the residuals are re-divided and the data is
+    /// dealt anew. On an error nothing has changed.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
         let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
+        RunConfig::from_toml(snapshot.text("config")?)?.same_run(&self.config)?;
         let cursors: Vec<Cursor> = serde_json::from_str(snapshot.text("data.cursors")?)
             .map_err(|e| damaged(format!("its data positions: {e}")))?;
         let samplers = if cursors.len() == self.shards.len() {
@@ -270,6 +274,7 @@ pub fn run(
     if let Some(folder) = folder {
         if resume {
             trainer.restore(&folder.checkpoint()?)?;
+            folder.save_config(trainer.config())?;
         } else {
             folder.begin(trainer.config())?;
         }
