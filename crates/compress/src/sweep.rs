@@ -86,9 +86,11 @@ impl<'a> Source<'a> {
             }
             Self::Moving(p, Move { last, update }) => {
                 let each = |(t, (p, output)): (usize, (&mut [f32], &mut O))| {
+                    // The task's places are found once, each block's among them.
+                    let places = last.as_ref().and_then(|last| last.stretch(t * task(block), p.len()));
                     for (b, p) in p.chunks_mut(block).enumerate() {
                         let start = t * task(block) + b * block;
-                        advance(last.as_ref(), &update, start, p);
+                        advance(last.as_ref(), places.as_ref(), &update, start, p);
                         visit(output, start, p);
                     }
                 };
@@ -104,14 +106,20 @@ impl<'a> Source<'a> {
 }
 
 /// p ← (p − decode(last))·decay + gain·gradient, on the stretch from coordinate `start` on.
-fn advance(last: Option<&Prepared<'_>>, update: &Update<'_>, start: usize, p: &mut [f32]) {
+fn advance(
+    last: Option<&Prepared<'_>>,
+    places: Option<&Stretch<'_>>,
+    update: &Update<'_>,
+    start: usize,
+    p: &mut [f32],
+) {
     let gradient = &update.gradient[start..start + p.len()];
     let (decay, gain) = (update.decay, update.gain);
     let Some(last) = last else { return add_gradient(decay, gain, gradient, p) };
     if let (Some((words, low, high)), 0) = (last.signs(), start % 64) {
         replace_signs(&words[start / 64..], -low, -high, decay, gain, gradient, p);
-    } else if let Some(stretch) = last.stretch(start, p.len()) {
-        replace_places(stretch, start, decay, gain, gradient, p);
+    } else if let Some(places) = places {
+        replace_places(places.part(start, p.len()), start, decay, gain, gradient, p);
     } else {
         last.add(-1.0, start, p);
         add_gradient(decay, gain, gradient, p);

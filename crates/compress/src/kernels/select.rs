@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::masks::{at_least, magnitude};
+use crate::simd::dispatch;
 use crate::sweep::{BLOCK, Source, task};
 
 /// Places, ascending, and the bits of the values there.
@@ -134,33 +135,93 @@ fn wanted(k: usize) -> usize {
 
 /// The k largest of the candidates, which are at least k; and the next guess.
 fn narrow(parts: &[Kept], k: usize, memo: &mut Vec<u32>) -> Kept {
+    let counted = Counted::new(parts);
+    let (bin, above) = counted.bin_of(k).expect("there are k candidates");
     memo.clear();
-    memo.extend(parts.iter().flat_map(|p| &p.values).map(|v| magnitude(*v)));
-    let (over, least, rest) = memo.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+    for part in parts {
+        memo.extend(part.values.iter().map(|v| magnitude(*v)).filter(|m| counted.bin(*m) == bin));
+    }
+    let (over, least, _) = memo.select_nth_unstable_by(k - above - 1, |a, b| b.cmp(a));
     let least = *least;
-    let mut ties = k - over.iter().filter(|m| **m > least).count();
-    // The guess reaches as far down as the candidates do, or by a tenth.
-    let further = wanted(k) - k;
+    let mut ties = k - above - over.iter().filter(|m| **m > least).count();
+    // The next guess reaches as far down as the candidates do, or by a tenth.
     let tenth = magnitude(f32::from_bits(least) * 0.9);
-    let guess = match rest.len() {
-        n if n >= further => *rest.select_nth_unstable_by(further - 1, |a, b| b.cmp(a)).1,
-        _ => rest.iter().copied().min().unwrap_or(least).min(tenth),
-    };
-    memo.truncate(1);
-    memo[0] = guess;
-    let mut kept = Kept::with_capacity(k);
+    let guess = counted.bin_of(wanted(k)).map_or(counted.floor.min(tenth), |(bin, _)| counted.edge(bin));
+    memo.clear();
+    memo.push(guess);
+
+    // Every candidate is written, and counts or does not: the processor need not guess which.
+    let mut kept = Kept { indices: vec![0; k + 1], values: vec![0.0; k + 1] };
+    let mut n = 0;
     for part in parts {
         for (i, v) in part.indices.iter().zip(&part.values) {
             let m = magnitude(*v);
-            let tie = m == least && ties > 0;
+            let tie = (m == least) & (ties > 0);
             ties -= usize::from(tie);
-            if m > least || tie {
-                kept.indices.push(*i);
-                kept.values.push(*v);
-            }
+            (kept.indices[n], kept.values[n]) = (*i, *v);
+            n += usize::from((m > least) | tie);
         }
     }
+    kept.indices.truncate(k);
+    kept.values.truncate(k);
     kept
+}
+
+dispatch! {
+    /// The least and the greatest magnitude.
+    fn extremes(x: &[f32]) -> (u32, u32) {
+        x.iter().fold((u32::MAX, 0), |(low, high), x| (low.min(magnitude(*x)), high.max(magnitude(*x))))
+    }
+}
+
+/// Candidates counted by magnitude, in bins of equal width.
+struct Counted {
+    floor: u32,
+    shift: u32,
+    counts: Vec<u32>,
+}
+
+impl Counted {
+    const BINS: u32 = 1 << 12;
+
+    fn new(parts: &[Kept]) -> Self {
+        let (mut floor, mut top) = (u32::MAX, 0);
+        for part in parts {
+            let (low, high) = extremes(&part.values);
+            (floor, top) = (floor.min(low), top.max(high));
+        }
+        let bits = u32::BITS - (top - floor).leading_zeros();
+        let shift = bits.saturating_sub(Self::BINS.ilog2());
+        let mut counted = Self { floor, shift, counts: vec![0; Self::BINS as usize] };
+        for part in parts {
+            for v in &part.values {
+                let bin = counted.bin(magnitude(*v));
+                counted.counts[bin as usize] += 1;
+            }
+        }
+        counted
+    }
+
+    fn bin(&self, m: u32) -> u32 {
+        (m - self.floor) >> self.shift
+    }
+
+    /// The least magnitude of a bin.
+    fn edge(&self, bin: u32) -> u32 {
+        self.floor + (bin << self.shift)
+    }
+
+    /// The bin of the k-th largest, and how many lie above it; `None` where there are fewer.
+    fn bin_of(&self, k: usize) -> Option<(u32, usize)> {
+        let mut above = 0;
+        for (bin, n) in self.counts.iter().enumerate().rev() {
+            if above + *n as usize >= k {
+                return Some((bin as u32, above));
+            }
+            above += *n as usize;
+        }
+        None
+    }
 }
 
 /// A bound on the bits of magnitudes that at least `k` ≤ len coordinates reach, and how many do: no more than `most`,

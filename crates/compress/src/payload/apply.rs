@@ -78,7 +78,13 @@ pub(crate) struct Stretch<'a> {
     values: &'a Values,
 }
 
-impl Stretch<'_> {
+impl<'a> Stretch<'a> {
+    /// Those of the places that lie within `len` coordinates from `start` on.
+    pub fn part(&self, start: usize, len: usize) -> Stretch<'a> {
+        let range = within(self.indices, start, len);
+        Stretch { indices: &self.indices[range.clone()], first: self.first + range.start, values: self.values }
+    }
+
     /// The value at place number `i`.
     #[inline]
     pub fn value(&self, i: usize) -> f32 {
