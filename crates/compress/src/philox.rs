@@ -39,7 +39,14 @@ impl Philox {
     /// Uniform on 0 … bound − 1, without bias (Lemire 2019). `bound` must not be 0.
     #[inline]
     pub fn below(&mut self, bound: u32) -> u32 {
-        below(bound, || self.next_u32())
+        let mut product = u64::from(self.next_u32()) * u64::from(bound);
+        if (product as u32) < bound {
+            let threshold = bound.wrapping_neg() % bound;
+            while (product as u32) < threshold {
+                product = u64::from(self.next_u32()) * u64::from(bound);
+            }
+        }
+        (product >> 32) as u32
     }
 
     /// Uniform on [0, 1) with 24 bits.
@@ -54,19 +61,6 @@ impl Philox {
         let v = f64::from(self.next_u32()) / 4_294_967_296.0;
         ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
     }
-}
-
-/// Uniform on 0 … bound − 1 from uniform words, without bias (Lemire 2019).
-#[inline]
-pub(crate) fn below(bound: u32, mut next: impl FnMut() -> u32) -> u32 {
-    let mut product = u64::from(next()) * u64::from(bound);
-    if (product as u32) < bound {
-        let threshold = bound.wrapping_neg() % bound;
-        while (product as u32) < threshold {
-            product = u64::from(next()) * u64::from(bound);
-        }
-    }
-    (product >> 32) as u32
 }
 
 /// Blocks that [`fill`] makes at a time.

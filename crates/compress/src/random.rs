@@ -49,24 +49,36 @@ pub(crate) fn extend_subset(draw: u64, len: usize, k: usize, indices: &mut Vec<u
 /// Words of the bits that a thread keeps: 8 MiB, 67 million coordinates.
 const KEPT: usize = 1 << 20;
 
-/// Sets `wanted` bits, drawing until so many are distinct.
+/// Sets `wanted` bits, drawing until so many are distinct; the numbers are those of
+/// [`Philox::below`](crate::Philox::below).
 fn take(draw: u64, len: usize, wanted: usize, taken: &mut [u64]) {
-    let (mut words, mut block, mut used) = ([0u32; 256], 0, 256);
-    let mut next = || {
-        if used == words.len() {
+    const WORDS: usize = 256;
+    if wanted == 0 {
+        return;
+    }
+    let bound = len as u32;
+    // Words of a smaller remainder would favour some numbers (Lemire 2019).
+    let threshold = bound.wrapping_neg() % bound;
+    let mut words = [0u32; WORDS];
+    let (mut block, mut used, mut distinct) = (0, WORDS, 0);
+    while distinct < wanted {
+        if used == WORDS {
             philox::fill(draw, block, &mut words);
-            block += words.len() as u64 / 4;
+            block += WORDS as u64 / 4;
             used = 0;
         }
-        used += 1;
-        words[used - 1]
-    };
-    let mut distinct = 0;
-    while distinct < wanted {
-        let j = philox::below(len as u32, &mut next) as usize;
-        let bit = 1u64 << (j % 64);
-        distinct += usize::from(taken[j / 64] & bit == 0);
-        taken[j / 64] |= bit;
+        // So many at least are still to come: no need to look up in between.
+        let next = WORDS.min(used + wanted - distinct);
+        for word in &words[used..next] {
+            let product = u64::from(*word) * u64::from(bound);
+            if product as u32 >= threshold {
+                let j = (product >> 32) as usize;
+                let (word, bit) = (&mut taken[j / 64], 1u64 << (j % 64));
+                distinct += usize::from(*word & bit == 0);
+                *word |= bit;
+            }
+        }
+        used = next;
     }
 }
 

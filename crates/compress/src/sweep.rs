@@ -86,11 +86,11 @@ impl<'a> Source<'a> {
             }
             Self::Moving(p, Move { last, update }) => {
                 let each = |(t, (p, output)): (usize, (&mut [f32], &mut O))| {
-                    // The task's places are found once, each block's among them.
-                    let places = last.as_ref().and_then(|last| last.stretch(t * task(block), p.len()));
+                    // The task's places are found once, and used up block by block.
+                    let mut places = last.as_ref().and_then(|last| last.stretch(t * task(block), p.len()));
                     for (b, p) in p.chunks_mut(block).enumerate() {
                         let start = t * task(block) + b * block;
-                        advance(last.as_ref(), places.as_ref(), &update, start, p);
+                        advance(last.as_ref(), places.as_mut(), &update, start, p);
                         visit(output, start, p);
                     }
                 };
@@ -108,7 +108,7 @@ impl<'a> Source<'a> {
 /// p ← (p − decode(last))·decay + gain·gradient, on the stretch from coordinate `start` on.
 fn advance(
     last: Option<&Prepared<'_>>,
-    places: Option<&Stretch<'_>>,
+    places: Option<&mut Stretch<'_>>,
     update: &Update<'_>,
     start: usize,
     p: &mut [f32],
@@ -119,7 +119,7 @@ fn advance(
     if let (Some((words, low, high)), 0) = (last.signs(), start % 64) {
         replace_signs(&words[start / 64..], -low, -high, decay, gain, gradient, p);
     } else if let Some(places) = places {
-        replace_places(places.part(start, p.len()), start, decay, gain, gradient, p);
+        replace_places(places, start, decay, gain, gradient, p);
     } else {
         last.add(-1.0, start, p);
         add_gradient(decay, gain, gradient, p);
@@ -128,18 +128,15 @@ fn advance(
 
 /// The same with a few values taken off before: by way of a small dense vector, since p itself would be
 /// touched in an order that the processor does not foresee.
-fn replace_places(last: Stretch<'_>, start: usize, decay: f32, gain: f32, gradient: &[f32], p: &mut [f32]) {
+fn replace_places(last: &mut Stretch<'_>, start: usize, decay: f32, gain: f32, gradient: &[f32], p: &mut [f32]) {
     const SIZE: usize = 1024;
     let mut off = [0.0f32; SIZE];
-    let mut next = 0;
     for (i, (p, g)) in p.chunks_mut(SIZE).zip(gradient.chunks(SIZE)).enumerate() {
-        let (begin, first) = (start + i * SIZE, next);
-        while let Some(place) = last.indices.get(next).filter(|place| (**place as usize) < begin + p.len()) {
-            off[*place as usize - begin] = last.value(next);
-            next += 1;
-        }
+        let begin = start + i * SIZE;
+        let own = last.before(begin + p.len());
+        own.each(|place, v| off[place - begin] = v);
         subtract_and_add(&off[..p.len()], decay, gain, g, p);
-        last.indices[first..next].iter().for_each(|place| off[*place as usize - begin] = 0.0);
+        own.indices.iter().for_each(|place| off[*place as usize - begin] = 0.0);
     }
 }
 

@@ -101,7 +101,7 @@ impl RandomK {
             (places, free) = (rest, left);
         }
         source.sweep(BLOCK, &mut parts, |(places, values), start, x| {
-            let count = places.partition_point(|place| (*place as usize) < start + x.len());
+            let count = places.iter().take_while(|place| (**place as usize) < start + x.len()).count();
             let (own, rest) = places.split_at(count);
             own.iter().zip(values).for_each(|(place, value)| *value = x[*place as usize - start]);
             *places = rest;

@@ -79,16 +79,25 @@ pub(crate) struct Stretch<'a> {
 }
 
 impl<'a> Stretch<'a> {
-    /// Those of the places that lie within `len` coordinates from `start` on.
-    pub fn part(&self, start: usize, len: usize) -> Stretch<'a> {
-        let range = within(self.indices, start, len);
-        Stretch { indices: &self.indices[range.clone()], first: self.first + range.start, values: self.values }
+    /// Splits off the places before coordinate `end`.
+    #[inline]
+    pub fn before(&mut self, end: usize) -> Stretch<'a> {
+        let count = self.indices.iter().take_while(|i| (**i as usize) < end).count();
+        let (indices, rest) = self.indices.split_at(count);
+        let own = Stretch { indices, first: self.first, values: self.values };
+        (self.indices, self.first) = (rest, self.first + count);
+        own
     }
 
-    /// The value at place number `i`.
+    /// Every place with its value.
     #[inline]
-    pub fn value(&self, i: usize) -> f32 {
-        self.values.get(self.first + i)
+    pub fn each(&self, mut visit: impl FnMut(usize, f32)) {
+        match self.values {
+            Values::F32(v) => {
+                self.indices.iter().zip(&v[self.first..]).for_each(|(i, v)| visit(*i as usize, *v));
+            }
+            other => self.indices.iter().zip(self.first..).for_each(|(i, j)| visit(*i as usize, other.get(j))),
+        }
     }
 }
 
