@@ -23,6 +23,11 @@ impl Slot {
         Self(Box::new(state))
     }
 
+    /// What stands in a state's place while it is worked on.
+    pub(crate) fn empty() -> Self {
+        Self::new(())
+    }
+
     pub(crate) fn visit(&mut self, visitor: &mut dyn Visitor, layout: &Layout) {
         self.0.visit_dyn(visitor, layout);
     }

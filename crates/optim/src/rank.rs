@@ -79,7 +79,8 @@ impl Rank {
         let seen = self.serve(&self.local, lr, x, &[], &mut host);
         // Nothing is written until all ranks have a finite gradient.
         let seen = agree(seen, transport, 0, self.rank)?;
-        let mut local = self.local.clone();
+        // Taken out rather than copied: they are as long as the model.
+        let mut local = std::mem::replace(&mut self.local, Slot::empty());
         let mut message = algorithm.begin(&mut local, &self.shared, seen, &self.cx(lr, x, 0));
         let mut said: Vec<Message> = Vec::new();
         let peers = algorithm.peers(self.rank, self.size);
@@ -101,9 +102,9 @@ impl Rank {
             match algorithm.reduce(&self.shared, &said, &inbox, &self.cx(lr, x, round)) {
                 Next::Done(mut decision) => {
                     self.count_down(down_bytes(&decision, &self.layout), &mut traffic);
+                    let mut shared = std::mem::replace(&mut self.shared, Slot::empty());
                     let cx = self.cx(lr, x, round);
-                    let own = algorithm.commit(&mut local, &self.shared, Some(&decision), &cx);
-                    let mut shared = self.shared.clone();
+                    let own = algorithm.commit(&mut local, &shared, Some(&decision), &cx);
                     algorithm.advance(&mut shared, &said, &inbox, &mut decision, &cx);
                     self.shared = shared;
                     if own.is_some() {
