@@ -99,6 +99,6 @@ impl Experiment for Counterexample2 {
     }
 
     fn figure(&self, results: &Results) -> Figure {
-        Figure::of_groups(results, 3, |group| Panel::of(results, group, LOSS, Axis::linear("step"), Axis::log("f(x)")))
+        Figure::of_groups(results, 2, |group| Panel::of(results, group, LOSS, Axis::linear("step"), Axis::log("f(x)")))
     }
 }

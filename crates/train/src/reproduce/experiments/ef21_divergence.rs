@@ -123,7 +123,7 @@ impl Experiment for Ef21Divergence {
     }
 
     fn figure(&self, results: &Results) -> Figure {
-        Figure::of_groups(results, 3, |group| {
+        Figure::of_groups(results, 2, |group| {
             Panel::of(results, group, NORM, Axis::linear("iteration"), Axis::log("squared gradient norm"))
         })
     }
