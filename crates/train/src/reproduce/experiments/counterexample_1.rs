@@ -4,7 +4,7 @@ use super::FIXES;
 use super::vector::{Length, simulate};
 use crate::problems::BimodalLine;
 use crate::reproduce::figure::{Axis, Figure, Panel};
-use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Setup, mean, short};
+use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Setup, short};
 
 pub(super) struct Counterexample1;
 
@@ -79,11 +79,19 @@ impl Experiment for Counterexample1 {
                 &source,
                 "largest difference of x, over seeds and steps, at most 1e-4",
                 || {
-                    let pairs = [results.series(GROUP, "SGD", X), results.series(GROUP, "EF-signSGD", X)];
-                    let [sgd, ef] = pairs.map(|s| s.into_iter().flat_map(|(_, points)| points).collect::<Vec<_>>());
-                    mean(ef.iter().map(|p| p.1))?;
-                    let apart = sgd.iter().zip(&ef).map(|(a, b)| (a.1 - b.1).abs()).fold(0.0, f64::max);
-                    Some((apart <= 1e-4 && sgd.len() == ef.len(), short(apart)))
+                    let [sgd, ef] = ["SGD", "EF-signSGD"].map(|curve| results.series(GROUP, curve, X));
+                    let mut most = 0.0f64;
+                    for (seed, points) in &ef {
+                        // A seed or a step that one of them lacks leaves the claim open.
+                        let others = &sgd.iter().find(|(other, _)| other == seed)?.1;
+                        if points.len() != others.len() {
+                            return None;
+                        }
+                        let apart = points.iter().zip(others).map(|(a, b)| (a.1 - b.1).abs());
+                        // A comparison that says no to a value that is not a number.
+                        most = apart.fold(most, |most, a| if a <= most { most } else { a });
+                    }
+                    (!ef.is_empty()).then(|| (most <= 1e-4, short(most)))
                 },
             ),
         ]

@@ -4,11 +4,13 @@ use super::FIXES;
 use super::vector::{Length, record_bytes, simulate};
 use crate::problems::AbsoluteValues;
 use crate::reproduce::figure::{Axis, Figure, Panel};
-use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Setup, short};
+use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Setup, is_due, short};
 
 pub(super) struct Counterexample2;
 
 const LOSS: &str = "f(x)";
+/// Of all steps so far.
+const LEAST: &str = "smallest f(x)";
 const EPSILONS: [f64; 3] = [0.1, 0.5, 0.9];
 
 fn group(epsilon: f64) -> String {
@@ -54,9 +56,17 @@ impl Experiment for Counterexample2 {
         let problem = AbsoluteValues { epsilon: curve.setting as f32 };
         let length = Length { steps: setup.scale.pick(200, 20_000, 1_000_000), points: 400 };
         let lr = |t: u64| curve.lr / ((t + 1) as f64).sqrt();
-        simulate(curve, &problem, seed, vec![1.0, 1.0], length, lr, LOSS, out, |simulation, step, out| {
-            out.record(LOSS, step, simulation.objective());
-            record_bytes(simulation, step, out);
+        // Every step is looked at, and some are recorded.
+        let each = Length { points: length.steps, ..length };
+        let mut least = f64::INFINITY;
+        simulate(curve, &problem, seed, vec![1.0, 1.0], each, lr, LOSS, out, |simulation, step, out| {
+            let loss = simulation.objective();
+            least = least.min(loss);
+            if is_due(step as u64, length.steps, length.points) {
+                out.record(LOSS, step, loss);
+                out.record(LEAST, step, least);
+                record_bytes(simulation, step, out);
+            }
         })
     }
 
@@ -68,11 +78,11 @@ impl Experiment for Counterexample2 {
             Claim::judge(
                 "signSGD with full subgradients never improves on its start, for every epsilon",
                 &source,
-                "the smallest f(x_t) - f(x_0) at least -1e-4 for each epsilon",
+                "the smallest f(x_t) - f(x_0) of all steps at least -1e-4 for each epsilon",
                 || {
                     let mut found = Vec::new();
                     for epsilon in EPSILONS {
-                        let least = *results.smallest(&group(epsilon), "signSGD", LOSS).first()?;
+                        let least = *results.smallest(&group(epsilon), "signSGD", LEAST).first()?;
                         found.push(least - first(epsilon, "signSGD")?);
                     }
                     let text = found.iter().map(|f| short(*f)).collect::<Vec<_>>().join(", ");
