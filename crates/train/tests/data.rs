@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backburn_train::data::{self, Libsvm, Options, catalog, fashion};
+use backburn_train::data::{self, Libsvm, Options, catalog, fashion, libsvm_sets};
 
 fn options() -> Option<Options> {
     let data_dir = PathBuf::from(std::env::var_os("BACKBURN_DATA")?);
@@ -66,15 +66,25 @@ fn make_slice() {
 }
 
 #[test]
-fn published_libsvm_files_have_their_sizes() {
-    let Some(directory) = options().and_then(|options| options.data_dir) else { return };
-    let known = [("a9a", 32_561, 123), ("a9a.t", 16_281, 122), ("w8a", 49_749, 300), ("w8a.t", 14_951, 300)];
-    for (name, rows, features) in known {
-        let path = directory.join("libsvm").join(format!("{name}.gz"));
-        if path.is_file() {
-            let set = Libsvm::open(&path).unwrap();
-            assert_eq!((set.len(), set.features()), (rows, features), "{name}");
-            assert!(set.labels().iter().all(|label| label.abs() == 1.0), "{name}");
+fn published_libsvm_sets_have_their_digests_and_counts() {
+    let Some(options) = options() else { return };
+    for set in libsvm_sets::LIBSVM_SETS {
+        for known in set.files {
+            let Some(path) = set.locate_file(known.name, &options) else { continue };
+            let rows = Libsvm::open(&path).unwrap();
+            assert_eq!((rows.len(), rows.features()), (known.rows, known.features), "{}", known.name);
+            let count = |wanted: f32| rows.labels().iter().filter(|label| **label == wanted).count();
+            let counts = [count(-1.0), count(1.0)];
+            assert_eq!(counts.iter().sum::<usize>(), rows.len(), "{}: labels", known.name);
+            assert!(known.counts.is_none_or(|known| known == counts), "{}: {counts:?}", known.name);
+            if let Some(digest) = known.digest {
+                let file = std::fs::File::open(&path).unwrap();
+                let plain: Box<dyn std::io::Read> = match path.extension().is_some_and(|e| e == "gz") {
+                    true => Box::new(flate2::read::MultiGzDecoder::new(file)),
+                    false => Box::new(file),
+                };
+                assert_eq!(digest.check_reader(plain).unwrap(), Ok(()), "{}", known.name);
+            }
         }
     }
 }

@@ -94,6 +94,16 @@ pub enum DataError {
         /// What is wrong with it.
         source: LibsvmError,
     },
+    /// LIBSVM text of another size than the published set's.
+    #[error("{} has {} rows of {} features; the published set has {} of {}", path.display(), found[0], found[1], expected[0], expected[1])]
+    LibsvmShape {
+        /// The file.
+        path: PathBuf,
+        /// Rows and features found.
+        found: [usize; 2],
+        /// Rows and features expected.
+        expected: [usize; 2],
+    },
     /// The files contradict each other.
     #[error("data set `{name}`: {source}")]
     Images {

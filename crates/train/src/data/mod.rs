@@ -28,6 +28,7 @@ pub mod fetch;
 pub mod idx;
 mod images;
 pub mod libsvm;
+pub mod libsvm_sets;
 mod normalisation;
 mod options;
 pub mod partition;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::vector::{Length, record_bytes, simulate};
-use crate::data::{Libsvm, Partition};
+use crate::data::{Partition, libsvm_sets};
 use crate::problems::{Rows, SoftmaxRegression};
 use crate::reproduce::figure::{Axis, Panel};
 use crate::reproduce::{Curve, Recorder, ReproduceError, Results, Scale, Setup};
@@ -14,7 +14,11 @@ pub(super) const LAMBDA: f64 = 1e-3;
 /// R of NEOLITHIC.
 const ROUNDS: usize = 4;
 
-/// The methods with the step sizes that tuning found.
+/// What a report says of the step sizes.
+pub(super) const STEP_SIZES: &str =
+    "one power of two a method, whatever the batch, n and data; with --tune the best power of two for every curve";
+
+/// The methods, each with one step size for all settings. `--tune` gives every curve its own.
 pub(super) fn methods() -> [(&'static str, String, f64); 7] {
     [
         ("SGD", "sgd".into(), 1.0),
@@ -58,13 +62,13 @@ impl Labelled {
         })
     }
 
-    /// A LIBSVM set of two classes from the data directory; `None` where it is not there.
+    /// A LIBSVM set of two classes from the data directory or the cache; `None` where it is not there.
     pub fn libsvm(setup: &Setup, name: &str) -> Result<Option<Arc<Self>>, ReproduceError> {
-        let Some(path) = libsvm_path(setup, name) else {
+        let Some(set) = libsvm_sets::find(name).filter(|_| libsvm_path(setup, name).is_some()) else {
             return Ok(None);
         };
         let labelled = setup.shared(&format!("libsvm {name}"), || {
-            let rows = Libsvm::open(&path)?;
+            let rows = set.load(&setup.data)?;
             let labels = rows.labels().iter().map(|l| u8::from(*l > 0.0)).collect();
             Ok(Self { rows: Rows::Sparse(Arc::new(rows)), labels: Arc::new(labels), classes: 2 })
         })?;
@@ -77,15 +81,12 @@ impl Labelled {
     }
 }
 
-/// Where a LIBSVM set lies under the data directory.
+/// Where a LIBSVM set lies; the smallest form looks nowhere.
 pub(super) fn libsvm_path(setup: &Setup, name: &str) -> Option<std::path::PathBuf> {
     if setup.scale == Scale::Smoke {
         return None;
     }
-    let directory = setup.data.data_dir.as_deref()?;
-    let places = [directory.join("libsvm"), directory.to_path_buf(), directory.join(name)];
-    let files = places.iter().flat_map(|place| [place.join(name), place.join(format!("{name}.gz"))]);
-    files.into_iter().find(|path| path.is_file())
+    libsvm_sets::find(name)?.locate(&setup.data)
 }
 
 pub(super) fn run(

@@ -57,6 +57,7 @@ impl Experiment for LogisticBatch {
             ("steps", format!("{} with batch 1, else {}", Self::steps(setup, 1), Self::steps(setup, 2))),
             ("workers", format!("{WORKERS}, one class each")),
             ("lambda", logistic::LAMBDA.to_string()),
+            ("step sizes", logistic::STEP_SIZES.into()),
         ]
     }
 
