@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo run --example learner
+//! cargo run --example learner --features tui            # with Burn's terminal dashboard
 //! cargo run --example learner -- --out learner --epochs 6 --resume 4
 //! ```
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use backburn::train::data::{self, ImageBatch, Options};
 use backburn::train::models::{Classifier, ModelKind};
-use backburn::train::strategy::{EpochLines, GroupStrategy};
+use backburn::train::strategy::GroupStrategy;
 use backburn::{EfSgd, Group, TopK};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::constant::ConstantLr;
@@ -100,8 +101,10 @@ fn train(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let training = training
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .with_default_checkpointers()
-        .renderer(Box::new(EpochLines::default()))
         .num_epochs(args.epochs);
+    // With the feature `tui` the Learner shows its dashboard, else a line an epoch.
+    #[cfg(not(feature = "tui"))]
+    let training = training.renderer(Box::new(backburn::train::strategy::EpochLines::default()));
     let training = match args.resume {
         Some(epoch) => training.checkpoint(epoch),
         None => training,

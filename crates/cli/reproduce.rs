@@ -23,7 +23,7 @@ pub struct Args {
     /// Show names, sources, claims and expected times, and run nothing.
     #[arg(long)]
     list: bool,
-    /// Keep the curves that an earlier run into the same directory finished.
+    /// Go on from what an earlier run into the same directory has left.
     #[arg(long)]
     resume: bool,
     /// Tune step sizes over the paper's grid first.
@@ -35,12 +35,13 @@ pub struct Args {
     /// auto, flex, ndarray or wgpu, as compiled in; for the experiments that train a model.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Curves at a time; 0 is one a core.
+    /// Curves at a time; 0 is one a core, and one alone where a card trains a model.
     #[arg(long, default_value_t = 0)]
     threads: usize,
 }
 
-/// Runs or lists experiments. A claim that fails is shown, and is no failure of the command.
+/// Runs or lists experiments. A claim that does not hold, or an experiment whose data is missing, is shown
+/// and is no failure of the command; an experiment that breaks off is one.
 pub fn reproduce(args: Args) -> Result<(), Failure> {
     if args.list {
         return list();
@@ -65,11 +66,17 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
             say(format!("    measured {}; required: {}", claim.measured, claim.required))?;
         }
     }
+    for failed in &outcome.failed {
+        eprintln!("{} {}: {}", failed.name, if failed.skipped { "was skipped" } else { "failed" }, failed.why);
+    }
     say(format!("report: {}", outcome.index.display()))?;
     if outcome.stopped {
-        say("stopped before the end: the report shows what was finished; --resume goes on")?;
+        say("stopped before the end: the report shows how far it came; --resume goes on")?;
     }
-    Ok(())
+    match outcome.failed.iter().all(|failed| failed.skipped) {
+        true => Ok(()),
+        false => Err(Failure::Said),
+    }
 }
 
 fn list() -> Result<(), Failure> {

@@ -2,8 +2,12 @@
 //! what they are.
 
 mod epoch_lines;
+mod follower;
 
+use std::fmt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use backburn_optim::{Group, GroupBuilder, RoundError, SetupError, Snapshot, SnapshotError};
 use burn::data::dataloader::split::split_dataloader;
@@ -15,7 +19,8 @@ use burn::train::{
     TrainingError, TrainingItem, ValidLoader,
 };
 
-pub use epoch_lines::EpochLines;
+pub use epoch_lines::{EpochLines, SplitMeans};
+pub use follower::{Follower, GroupProgress};
 
 use crate::models::batch_norm::{self, StatisticsError};
 
@@ -32,11 +37,18 @@ use crate::models::batch_norm::{self, StatisticsError};
 /// loaders' order is brought to where it was by passing over the epochs that are done.
 ///
 /// A run stops with an error through the learner's interrupter, so that `launch` reports it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct GroupStrategy {
     group: GroupBuilder,
     device: Device,
     directory: PathBuf,
+    follower: Option<Arc<dyn Follower>>,
+}
+
+impl fmt::Debug for GroupStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GroupStrategy({:?}, {})", self.group, self.directory.display())
+    }
 }
 
 /// Why such a training stops.
@@ -72,7 +84,24 @@ impl GroupStrategy {
     /// For this group on this device, which must have autodiff. `directory` is that of
     /// `SupervisedTraining`.
     pub fn new(group: GroupBuilder, device: Device, directory: impl Into<PathBuf>) -> Self {
-        Self { group, device, directory: directory.into() }
+        Self { group, device, directory: directory.into(), follower: None }
+    }
+
+    /// With someone who is told of every step and may stop the training.
+    pub fn followed_by(self, follower: Arc<dyn Follower>) -> Self {
+        Self { follower: Some(follower), ..self }
+    }
+
+    /// The last epoch that can be gone on from: all that it needs was written.
+    pub fn last_epoch(&self) -> Option<usize> {
+        let names = std::fs::read_dir(self.directory.join("checkpoint")).into_iter().flatten().flatten();
+        let names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let there = |prefix: &str, epoch: usize| {
+            let start = format!("{prefix}-{epoch}.");
+            names.iter().any(|name| name.starts_with(&start))
+        };
+        let epochs = names.iter().filter_map(|name| name.strip_prefix("group-")?.split_once('.')?.0.parse().ok());
+        epochs.filter(|epoch| ["model", "optim", "scheduler"].iter().all(|part| there(part, *epoch))).max()
     }
 
     fn file(&self, epoch: usize) -> PathBuf {
@@ -96,6 +125,8 @@ struct Workers<M: LearnerModel> {
     group: Group,
     learner: Learner<M>,
     statistics: Vec<f32>,
+    /// Up and down.
+    bytes: [f64; 2],
 }
 
 impl<M: LearnerModel> Workers<M> {
@@ -107,7 +138,7 @@ impl<M: LearnerModel> Workers<M> {
             return Err(StrategyError::Unserved(algorithm.to_string()));
         }
         let statistics = batch_norm::statistics(&model);
-        Ok(Self { group, learner, statistics })
+        Ok(Self { group, learner, statistics, bytes: [0.0; 2] })
     }
 
     /// One step on one batch a worker; gives what the model said of each.
@@ -124,6 +155,9 @@ impl<M: LearnerModel> Workers<M> {
         let lr = self.learner.lr_current().base();
         let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
         let round = self.group.round(lr, &model, grads)?;
+        let traffic = [round.traffic().up_per_worker(), round.traffic().down_per_worker()];
+        let beside = if self.statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(self.statistics.len()) };
+        self.bytes.iter_mut().zip(traffic).for_each(|(sum, bytes)| *sum += bytes + beside);
         match round.direction() {
             Ok(direction) => self.learner.optimizer_step(direction),
             Err(_) => self.learner.load_model(round.apply(model).into_record()),
@@ -137,19 +171,30 @@ impl<M: LearnerModel> Workers<M> {
     fn save(&mut self, path: &Path) -> Result<(), StrategyError> {
         let mut snapshot = self.group.snapshot(&self.learner.model());
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
+        BYTES.iter().zip(self.bytes).for_each(|(name, bytes)| snapshot.set_real(*name, bytes));
         Ok(snapshot.save(path)?)
+    }
+
+    fn progress(&self, epoch: usize) -> GroupProgress {
+        let [bytes_up, bytes_down] = self.bytes;
+        GroupProgress { epoch, steps: self.group.steps(), bytes_up, bytes_down }
     }
 
     fn load(&mut self, path: &Path) -> Result<(), StrategyError> {
         let snapshot = Snapshot::load(path)?;
         let statistics = snapshot.vector("batch-statistics")?.to_vec();
+        let [up, down] = BYTES.map(|name| snapshot.real(name));
+        let bytes = [up?, down?];
         let model = batch_norm::with_statistics(self.learner.model(), &statistics)?;
         let model = self.group.restore(model, &snapshot)?;
         self.learner.load_model(model.into_record());
-        self.statistics = statistics;
+        (self.statistics, self.bytes) = (statistics, bytes);
         Ok(())
     }
 }
+
+/// What was sent so far, in a checkpoint.
+const BYTES: [&str; 2] = ["run.bytes-up", "run.bytes-down"];
 
 impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
     fn fit(
@@ -186,7 +231,11 @@ impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
         for epoch in first..=parts.num_epochs {
             let tell = |told| interrupter.fail_on_error(told);
             tell(events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items }));
-            train_epoch(&mut workers, &shards, &mut events, &interrupter);
+            let follow = |workers: &Workers<M>| match &self.follower {
+                Some(follower) => follower.at(&workers.progress(epoch)),
+                None => ControlFlow::Continue(()),
+            };
+            train_epoch(&mut workers, &shards, &mut events, &interrupter, follow);
             tell(events.process_train(LearnerEvent::EndSplit(epoch)));
             if interrupter.should_stop() {
                 break;
@@ -224,6 +273,7 @@ fn train_epoch<M: LearnerModel>(
     shards: &[TrainLoader<M>],
     events: &mut SupervisedTrainingEventProcessor<M>,
     interrupter: &Interrupter,
+    follow: impl Fn(&Workers<M>) -> ControlFlow<()>,
 ) {
     let mut loaders: Vec<_> = shards.iter().map(|shard| shard.iter()).collect();
     let mut iteration = 0;
@@ -233,8 +283,15 @@ fn train_epoch<M: LearnerModel>(
             match loader.next() {
                 Some(Ok(batch)) => batches.push(batch),
                 Some(Err(error)) => return interrupter.fail(error),
-                None => return,
+                None => {
+                    // There is no step left to stop before.
+                    let _ = follow(workers);
+                    return;
+                }
             }
+        }
+        if follow(workers).is_break() {
+            return interrupter.stop(Some("whoever follows the training has stopped it"));
         }
         let outputs = match workers.step(batches) {
             Ok(outputs) => outputs,

@@ -21,18 +21,35 @@ pub struct ImageBatch {
 pub struct ImageBatcher {
     shape: [usize; 3],
     tables: Vec<[f32; 256]>,
+    augment: Option<u64>,
 }
 
 impl ImageBatcher {
     pub(crate) fn new(shape: [usize; 3], normalisation: &Normalisation) -> Self {
-        Self { shape, tables: normalisation.tables() }
+        Self { shape, tables: normalisation.tables(), augment: None }
+    }
+
+    /// With random crops and flips. Their key is made of the seed and the batch's own pixels: loaders put
+    /// other batches together in every pass, and a training that goes on needs no count of them.
+    pub fn augmented(self, seed: u64) -> Self {
+        Self { augment: Some(seed), ..self }
+    }
+
+    fn key(&self, items: &[ImageItem]) -> Option<u64> {
+        // FNV-1a, a byte at a time.
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.augment.map(|seed| {
+            items.iter().flat_map(|item| &item.pixels).fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| mix(h, *b))
+        })
     }
 }
 
 impl Batcher<ImageItem, ImageBatch> for ImageBatcher {
     fn batch(&self, items: Vec<ImageItem>, device: &Device) -> ImageBatch {
+        let key = self.key(&items);
+        let crop = |position| key.map_or(Crop::NONE, |key| Crop::of_batch(key, position));
         let items = items.iter().map(|item| (&item.pixels[..], item.label));
-        collect(items, self.shape, &self.tables, |_| Crop::NONE, device)
+        collect(items, self.shape, &self.tables, crop, device)
     }
 }
 

@@ -209,7 +209,8 @@ impl Images {
         batch::collect(items, self.shape, &self.normalisation.tables(), crop, device)
     }
 
-    /// A batcher of this set's items for Burn's data loaders. It does not augment.
+    /// A batcher of this set's items for Burn's data loaders. It does not augment unless
+    /// [told to](ImageBatcher::augmented).
     pub fn batcher(&self) -> ImageBatcher {
         ImageBatcher::new(self.shape, &self.normalisation)
     }

@@ -11,6 +11,8 @@
 //! it. Clones of a model share their statistics: give nodes that hold models of their own a model
 //! built anew each, and use one thread a model.
 
+use backburn_compress::Payload;
+use backburn_compress::payload::Values;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
@@ -73,6 +75,12 @@ pub fn with_statistics<M: Module>(model: M, statistics: &[f32]) -> Result<M, Sta
         return Err(StatisticsError::Length { expected, found: statistics.len() });
     }
     Ok(model.map(&mut Write { path: Vec::new(), rest: statistics }))
+}
+
+/// The bytes of a message with so many statistics, which are sent as they are.
+pub(crate) fn message_bytes(len: usize) -> f64 {
+    let payload = Payload::Dense(Values::F32(vec![0.0; len]));
+    backburn_compress::message_bytes(&[std::sync::Arc::new(payload)]) as f64
 }
 
 /// The mean of the workers' statistics, summed in rank order in double precision: the average of

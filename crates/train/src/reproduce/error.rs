@@ -43,6 +43,12 @@ pub enum ReproduceError {
         /// Why.
         source: Box<ReproduceError>,
     },
+    /// A curve's code panicked.
+    #[error("it panicked: {0}")]
+    Panic(String),
+    /// Data that must be fetched by hand.
+    #[error("{0}")]
+    Unavailable(String),
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,
@@ -85,12 +91,27 @@ pub enum ReproduceError {
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A training under a `Learner`.
+    #[error("{0}")]
+    Training(String),
     /// A training run.
     #[error(transparent)]
     Run(#[from] RunError),
 }
 
 impl ReproduceError {
+    /// Whether all that is missing is the data: nothing has failed then.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Data(error) | Self::Run(RunError::Data(error)) => {
+                matches!(error, DataError::Unavailable { .. } | DataError::NoCache)
+            }
+            Self::Curve { source, .. } => source.is_unavailable(),
+            _ => false,
+        }
+    }
+
     /// For a file operation that failed.
     pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();

@@ -149,7 +149,8 @@ impl Setup {
         Self { scale, data, device: device.into(), loaded: Mutex::default() }
     }
 
-    /// What `make` makes, made once for all curves that ask under this key.
+    /// What `make` makes, made once for all curves that ask under this key. `make` must not ask for
+    /// anything shared itself: it would wait for its own end.
     ///
     /// # Errors
     /// Those of `make`.
@@ -238,6 +239,11 @@ pub trait Experiment: Send + Sync {
     /// How step sizes are tuned, where they are.
     fn tuning(&self) -> Option<Tuning> {
         None
+    }
+
+    /// Whether a curve trains a model on the device, so that several at a time would share one card.
+    fn trains_a_model(&self) -> bool {
+        false
     }
 
     /// Runs one curve with one seed.

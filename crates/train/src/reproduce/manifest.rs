@@ -1,13 +1,16 @@
 //! `run.json`: how an experiment's numbers came about.
 
 use std::path::Path;
-use std::process::Command;
 
 use backburn_optim::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use super::run::Tuned;
 use super::{Curve, Experiment, ReproduceError, Setup};
+
+/// The commit that this program was built from; `-dirty` where files differed from it, `unknown` outside of
+/// a checkout.
+pub(super) const COMMIT: &str = env!("BACKBURN_COMMIT");
 
 /// How an experiment's numbers came about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,12 +31,19 @@ pub struct Manifest {
     pub seeds: u64,
     /// Curves finished, and curves in all, seeds included.
     pub complete: (usize, usize),
+    /// Seeds of which all curves are finished.
+    #[serde(default)]
+    pub finished_seeds: u64,
+    /// Why it was not run, or not to the end, where that was not the user's wish.
+    #[serde(default)]
+    pub failure: Option<String>,
     /// Seconds it took, without what was finished before.
     pub seconds: f64,
     /// The version of the library.
     pub version: String,
-    /// The commit of the working tree that it was started in, where that is Backburn's.
-    pub commit: Option<String>,
+    /// The commits of the programs that measured the curves, in the order in which they are first met.
+    #[serde(default)]
+    pub commits: Vec<String>,
     /// Processor, cores, system.
     pub machine: String,
     /// The device of what trains a model.
@@ -60,13 +70,7 @@ pub struct CurveRecord {
 }
 
 impl Manifest {
-    pub(super) fn new(
-        experiment: &dyn Experiment,
-        setup: &Setup,
-        curves: &[Curve],
-        complete: (usize, usize),
-        seconds: f64,
-    ) -> Self {
+    pub(super) fn new(experiment: &dyn Experiment, setup: &Setup, curves: &[Curve], seconds: f64) -> Self {
         let record = |c: &Curve| CurveRecord {
             group: c.group.clone(),
             name: c.name.clone(),
@@ -84,13 +88,20 @@ impl Manifest {
             curves: curves.iter().map(record).collect(),
             tuned: Vec::new(),
             seeds: experiment.seeds(setup),
-            complete,
+            complete: (0, 0),
+            finished_seeds: 0,
+            failure: None,
             seconds,
             version: env!("CARGO_PKG_VERSION").into(),
-            commit: commit(),
+            commits: Vec::new(),
             machine: machine(),
             device: setup.device.clone(),
         }
+    }
+
+    /// Seeds finished and seeds in all, where curves are still unfinished.
+    pub(super) fn unfinished(&self) -> Option<(u64, u64)> {
+        (self.complete.0 < self.complete.1).then_some((self.finished_seeds, self.seeds))
     }
 
     pub(super) fn save(&self, folder: &Path) -> Result<(), ReproduceError> {
@@ -102,20 +113,6 @@ impl Manifest {
     pub fn load(folder: &Path) -> Option<Self> {
         serde_json::from_str(&std::fs::read_to_string(folder.join("run.json")).ok()?).ok()
     }
-}
-
-/// The commit that the working tree is at, with a mark where files were changed since.
-fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok().filter(|o| o.status.success())?;
-        String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
-    };
-    let top = git(&["rev-parse", "--show-toplevel"])?;
-    let manifest = std::fs::read_to_string(Path::new(&top).join("Cargo.toml")).ok()?;
-    if !manifest.contains("name = \"backburn\"") {
-        return None;
-    }
-    git(&["describe", "--always", "--dirty", "--abbrev=12"])
 }
 
 fn machine() -> String {

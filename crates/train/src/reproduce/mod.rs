@@ -33,6 +33,6 @@ pub use experiments::EXPERIMENTS;
 pub use interrupt::on_interrupt;
 pub use manifest::{CurveRecord, Manifest};
 pub use progress::clock;
-pub use recorder::{Recorder, is_due};
+pub use recorder::{Recorder, Ticker, is_due};
 pub use results::{Results, Row, mean, quantile};
-pub use run::{Finished, Outcome, Request, Tuned, redraw, reproduce};
+pub use run::{Failed, Finished, Outcome, Request, Tuned, redraw, reproduce};

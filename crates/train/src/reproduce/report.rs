@@ -8,6 +8,7 @@ use backburn_optim::write_atomically;
 
 use super::manifest::Manifest;
 use super::progress::clock;
+use super::run::Tuned;
 use super::{About, Claim, Experiment, ReproduceError, Results, Table};
 
 const STYLE: &str = include_str!("report.css");
@@ -42,8 +43,8 @@ impl Section {
             manifest: Manifest::load(&folder)?,
             claims: serde_json::from_str(&read("claims.json")?).ok()?,
             svg: read("figure.svg")?,
-            tables: experiment.tables(&results),
-            bytes: bytes(&results),
+            tables: experiment.tables(&results.finished()),
+            bytes: bytes(&results.finished()),
         })
     }
 
@@ -76,7 +77,7 @@ fn page(sections: &[Section]) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>Backburn: the papers, reproduced</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>The papers, reproduced</h1>\n\
-         <p>{} experiments. Of the claims, {} hold, {} fail and {} were not measured.</p>\n",
+         <p>{} experiments. Of the claims, {} hold, {} fail and {} are undecided or not measured.</p>\n",
         sections.len(),
         count(Some(true)),
         count(Some(false)),
@@ -116,10 +117,14 @@ fn experiment(s: &Section, html: &mut String) {
         escape(about.source)
     );
     let (done, all) = manifest.complete;
+    if let Some(why) = &manifest.failure {
+        let _ = writeln!(html, "<p class=\"partial\">Not run to its end: {}</p>", escape(why));
+    }
     if done < all {
         let _ = writeln!(
             html,
-            "<p class=\"partial\">Partial: {done} of {all} curves are finished. Go on with <code>--resume</code>.</p>"
+            "<p class=\"partial\">Partial: {done} of {all} curves are finished; the others are drawn as far as they came, \
+             and the claims are undecided. Go on with <code>--resume</code>.</p>"
         );
     }
     html.push_str("<ul class=\"claims\">\n");
@@ -151,7 +156,9 @@ fn experiment(s: &Section, html: &mut String) {
     settings.rows.push(pair("seeds", &manifest.seeds.to_string()));
     settings.rows.push(pair("scale", &manifest.scale));
     settings.rows.push(pair("version", &manifest.version));
-    settings.rows.push(pair("commit", manifest.commit.as_deref().unwrap_or("not started in a checkout")));
+    settings
+        .rows
+        .push(pair(if manifest.commits.len() > 1 { "commits" } else { "commit" }, &manifest.commits.join(", ")));
     settings.rows.push(pair("machine", &manifest.machine));
     settings.rows.push(pair("device of models", &manifest.device));
     table(&settings, html);
@@ -164,16 +171,38 @@ fn experiment(s: &Section, html: &mut String) {
             .collect()
     }));
     table(&curves, html);
+    if !manifest.tuned.is_empty() {
+        table(&tuned(&manifest.tuned), html);
+    }
     if !s.bytes.rows.is_empty() {
         table(&s.bytes, html);
     }
     html.push_str("</details>\n</section>\n");
 }
 
+/// What tuning chose, and among what.
+fn tuned(tuned: &[Tuned]) -> Table {
+    let short = super::claim::short;
+    let mut table =
+        Table::new("Tuned step sizes", &["group", "curve", "step size", "each tried with the mean of its last tenth"]);
+    for Tuned { group, curve, lr, tried } in tuned {
+        let mut tried: Vec<(f64, Option<f64>)> =
+            tried.iter().filter_map(|(lr, score)| Some((lr.parse().ok()?, *score))).collect();
+        tried.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let each = |(lr, score): &(f64, Option<f64>)| {
+            format!("{}: {}", short(*lr), score.map_or_else(|| "diverged".into(), short))
+        };
+        let tried: Vec<String> = tried.iter().map(each).collect();
+        table.rows.push(vec![group.clone(), curve.clone(), short(*lr), tried.join(", ")]);
+    }
+    table
+}
+
 fn mark(claim: &Claim) -> &'static str {
     match claim.holds {
         Some(true) => "<span class=\"yes\" title=\"holds\">✓</span>",
         Some(false) => "<span class=\"no\" title=\"fails\">✗</span>",
+        None if claim.partial => "<span class=\"none\" title=\"undecided\">…</span>",
         None => "<span class=\"none\" title=\"not measured\">–</span>",
     }
 }

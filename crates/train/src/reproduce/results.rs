@@ -21,18 +21,34 @@ pub struct Row {
     pub value: f64,
 }
 
-/// All rows of one experiment, in the order in which they were measured.
+/// All rows of one experiment, in the order in which they were measured; those of unfinished curves last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
     rows: Vec<Row>,
+    /// The first row of an unfinished curve.
+    whole: usize,
 }
+
+/// The line before the rows of unfinished curves.
+const UNFINISHED: &str = "# unfinished curves from here on";
 
 const HEADER: &str = "group,curve,seed,metric,x,value";
 
 impl Results {
-    /// From rows.
+    /// From the rows of finished curves.
     pub fn new(rows: Vec<Row>) -> Self {
-        Self { rows }
+        Self { whole: rows.len(), rows }
+    }
+
+    /// And with those of unfinished ones: they are drawn, and nothing is judged by them.
+    pub fn with_unfinished(mut self, rows: impl IntoIterator<Item = Row>) -> Self {
+        self.rows.extend(rows);
+        self
+    }
+
+    /// The finished curves alone.
+    pub fn finished(&self) -> Self {
+        Self::new(self.rows[..self.whole].to_vec())
     }
 
     /// The rows.
@@ -40,15 +56,13 @@ impl Results {
         &self.rows
     }
 
-    /// Adds rows.
-    pub fn extend(&mut self, rows: impl IntoIterator<Item = Row>) {
-        self.rows.extend(rows);
-    }
-
     /// The text of `results.csv`; numbers read back with the same bits.
     pub fn to_csv(&self) -> String {
         let mut text = format!("{HEADER}\n");
-        for Row { group, curve, seed, metric, x, value } in &self.rows {
+        for (i, Row { group, curve, seed, metric, x, value }) in self.rows.iter().enumerate() {
+            if i == self.whole {
+                let _ = writeln!(text, "{UNFINISHED}");
+            }
             let _ = writeln!(text, "{},{},{seed},{},{x},{value}", field(group), field(curve), field(metric));
         }
         text
@@ -62,8 +76,15 @@ impl Results {
         let fail = |line: usize, why: String| ReproduceError::Csv { line, why };
         let mut rows = Vec::new();
         let mut headed = false;
-        for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.starts_with('#') && !l.trim().is_empty()) {
+        let mut whole = None;
+        for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
             let line_number = i + 1;
+            if line.starts_with('#') {
+                if line.trim_end() == UNFINISHED {
+                    whole.get_or_insert(rows.len());
+                }
+                continue;
+            }
             if !headed {
                 if line.trim() != HEADER {
                     return Err(fail(line_number, format!("the heading is `{line}` instead of `{HEADER}`")));
@@ -86,7 +107,7 @@ impl Results {
                 value: number(value)?,
             });
         }
-        Ok(Self { rows })
+        Ok(Self { whole: whole.unwrap_or(rows.len()), rows })
     }
 
     /// The groups, in the order of their first rows.
@@ -224,6 +245,15 @@ mod tests {
         assert!(
             Results::from_csv("group,curve,seed,metric,x,value\na,b,1,m,0,NaN\n").unwrap().rows()[0].value.is_nan()
         );
+    }
+
+    #[test]
+    fn unfinished_rows_are_marked_in_the_file() {
+        let results = Results::new(vec![row("a", 1, 0.0, 1.0)]).with_unfinished([row("b", 1, 0.0, 2.0)]);
+        let read = Results::from_csv(&results.to_csv()).unwrap();
+        assert_eq!(read, results);
+        assert_eq!(read.rows().len(), 2);
+        assert_eq!(read.finished(), Results::new(vec![row("a", 1, 0.0, 1.0)]));
     }
 
     #[test]

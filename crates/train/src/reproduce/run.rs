@@ -1,16 +1,16 @@
 //! Runs experiments: curve by curve over a few threads, with finished curves kept on disk.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use backburn_optim::write_atomically;
+use backburn_optim::{device, device_name, write_atomically};
 use serde::{Deserialize, Serialize};
 
-use super::cache::Cache;
+use super::cache::{Cache, Kept};
 use super::manifest::Manifest;
 use super::progress::Progress;
 use super::recorder::Done;
@@ -35,7 +35,7 @@ pub struct Request {
     pub data: Options,
     /// The device of the experiments that train a model.
     pub device: String,
-    /// Curves at a time; 0 is one a core.
+    /// Curves at a time; 0 is one a core, and one alone where a card trains a model.
     pub threads: usize,
     /// Show progress on standard error.
     pub progress: bool,
@@ -74,11 +74,24 @@ pub struct Finished {
     pub time: Duration,
 }
 
+/// An experiment that did not run, or not to its end.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// Its name.
+    pub name: &'static str,
+    /// Why, and what can be done.
+    pub why: String,
+    /// Whether only its data is missing.
+    pub skipped: bool,
+}
+
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Each experiment that was begun.
+    /// Each experiment that ran to its end, or until the user stopped it.
     pub finished: Vec<Finished>,
+    /// Each that did not, for a reason of its own.
+    pub failed: Vec<Failed>,
     /// Whether the user stopped it.
     pub stopped: bool,
     /// The report.
@@ -88,28 +101,29 @@ pub struct Outcome {
 /// Runs the experiments, and writes `NAME/results.csv`, `figure.svg`, `figure.png`, `claims.json` and
 /// `run.json` of each, and `index.html` over all that are in the directory.
 ///
+/// An experiment that fails, or whose data is missing, does not keep the others from running.
+///
 /// # Errors
-/// Where a name is unknown, a curve cannot be run, or a file not be written. What was finished
-/// before is kept, and `resume` goes on from it.
+/// Where a name is unknown, or the report cannot be written.
 pub fn reproduce(request: &Request) -> Result<Outcome, ReproduceError> {
     let experiments = select(&request.names)?;
     let setup = Setup::new(request.scale, request.data.clone(), request.device.clone());
-    let mut finished = Vec::new();
-    let mut failure = None;
+    let (mut finished, mut failed) = (Vec::new(), Vec::new());
     for experiment in experiments {
         match one(experiment, &setup, request) {
             Ok(done) => finished.push(done),
-            Err(error) => failure = Some(error),
+            Err(error) => failed.push(Failed {
+                name: experiment.about().name,
+                why: error.to_string(),
+                skipped: error.is_unavailable(),
+            }),
         }
-        if failure.is_some() || request.stop.load(Ordering::Relaxed) {
+        if request.stop.load(Ordering::Relaxed) {
             break;
         }
     }
     let index = report::write(&request.out)?;
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(Outcome { finished, stopped: request.stop.load(Ordering::Relaxed), index }),
-    }
+    Ok(Outcome { finished, failed, stopped: request.stop.load(Ordering::Relaxed), index })
 }
 
 /// Judges the claims, draws the figure and writes the report anew from the `results.csv` of an
@@ -122,7 +136,8 @@ pub fn redraw(name: &str, out: &Path) -> Result<Vec<Claim>, ReproduceError> {
     let folder = out.join(experiment.about().name);
     let path = folder.join("results.csv");
     let text = std::fs::read_to_string(&path).map_err(ReproduceError::io("read", &path))?;
-    let claims = write(experiment, &Results::from_csv(&text)?, &folder)?;
+    let unfinished = Manifest::load(&folder).and_then(|manifest| manifest.unfinished());
+    let claims = write(experiment, &Results::from_csv(&text)?, unfinished, &folder)?;
     report::write(out)?;
     Ok(claims)
 }
@@ -172,31 +187,57 @@ fn one(experiment: &'static dyn Experiment, setup: &Setup, request: &Request) ->
         cache.clear()?;
     }
     let mut curves = experiment.curves(setup);
-    let tuned = match experiment.tuning().filter(|_| request.tune) {
-        Some(tuning) => tune(experiment, setup, request, &tuning, &mut curves, &cache)?,
-        None => Vec::new(),
+    let (tuned, failure) = match experiment.tuning().filter(|_| request.tune) {
+        Some(tuning) => tune(experiment, setup, request, &tuning, &mut curves, &cache),
+        None => (Vec::new(), None),
     };
-    let jobs = jobs(experiment, setup, &curves, experiment.seeds(setup));
-    let (done, failure) = execute(experiment, setup, request, &jobs, &cache, name.into());
-    let complete = done.iter().filter(|rows| rows.is_some()).count();
-    let results = Results::new(done.into_iter().flatten().flatten().collect());
+    let seeds = experiment.seeds(setup);
+    let jobs = jobs(experiment, setup, &curves, seeds);
+    let (kept, failure) = match failure {
+        None => execute(experiment, setup, request, &jobs, &cache, name.into()),
+        Some(error) => (jobs.iter().map(|job| cache.load(&job.config)).collect(), Some(error)),
+    };
+    let whole = |kept: &Option<Kept>| kept.as_ref().is_some_and(|kept| kept.whole);
+    let complete = (kept.iter().filter(|kept| whole(kept)).count(), jobs.len());
+    let finished_seeds = kept.chunks(curves.len()).filter(|seed| seed.iter().all(whole)).count() as u64;
+    let mut commits: Vec<String> = Vec::new();
+    for kept in kept.iter().flatten() {
+        if !commits.contains(&kept.commit) {
+            commits.push(kept.commit.clone());
+        }
+    }
+    let (finished, unfinished): (Vec<Kept>, Vec<Kept>) = kept.into_iter().flatten().partition(|kept| kept.whole);
+    let rows = |kept: Vec<Kept>| kept.into_iter().flat_map(|kept| kept.rows).collect::<Vec<Row>>();
+    let results = Results::new(rows(finished)).with_unfinished(rows(unfinished));
     let manifest = Manifest {
         tuned,
-        ..Manifest::new(experiment, setup, &curves, (complete, jobs.len()), started.elapsed().as_secs_f64())
+        complete,
+        finished_seeds,
+        commits,
+        failure: failure.as_ref().map(ToString::to_string),
+        ..Manifest::new(experiment, setup, &curves, started.elapsed().as_secs_f64())
     };
     manifest.save(&folder)?;
-    let claims = write(experiment, &results, &folder)?;
+    let claims = write(experiment, &results, manifest.unfinished(), &folder)?;
     match failure {
         Some(error) => Err(error),
-        None => Ok(Finished { name, claims, curves: (complete, jobs.len()), time: started.elapsed() }),
+        None => Ok(Finished { name, claims, curves: complete, time: started.elapsed() }),
     }
 }
 
-/// Writes what follows from the rows.
-fn write(experiment: &dyn Experiment, results: &Results, folder: &Path) -> Result<Vec<Claim>, ReproduceError> {
+/// Writes what follows from the rows. Where only so many of the seeds are finished, nothing is decided.
+fn write(
+    experiment: &dyn Experiment,
+    results: &Results,
+    unfinished: Option<(u64, u64)>,
+    folder: &Path,
+) -> Result<Vec<Claim>, ReproduceError> {
     let file = |name: &str, bytes: &[u8]| write_atomically(&folder.join(name), bytes);
     file("results.csv", results.to_csv().as_bytes())?;
-    let claims = experiment.claims(results);
+    let mut claims = experiment.claims(&results.finished());
+    if let Some((finished, seeds)) = unfinished {
+        claims = claims.into_iter().map(|claim| claim.undecided(finished, seeds)).collect();
+    }
     let json = serde_json::to_string_pretty(&claims).expect("claims are plain texts") + "\n";
     file("claims.json", json.as_bytes())?;
     let (svg, png) = experiment.figure(results).draw()?;
@@ -205,10 +246,31 @@ fn write(experiment: &dyn Experiment, results: &Results, folder: &Path) -> Resul
     Ok(claims)
 }
 
-/// Runs jobs over a few threads; gives the rows of each that is finished.
-///
-/// Each thread has a pool of one for what it computes, so that a curve neither waits for another's
-/// work nor takes it up.
+/// Curves at a time, and threads for what each computes. Of several at a time each has one, so that a
+/// curve neither waits for another's work nor takes it up.
+fn threads(experiment: &dyn Experiment, setup: &Setup, request: &Request) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let on_card = || {
+        let device = device(&setup.device).map(|device| device_name(&device));
+        device.is_ok_and(|name| !["flex", "ndarray"].contains(&name.as_str()))
+    };
+    match request.threads {
+        0 if experiment.trains_a_model() && on_card() => (1, cores),
+        0 => (cores, 1),
+        given => (given, 1),
+    }
+}
+
+/// Counts a thread out, however it ends.
+struct Leaves<'a>(&'a AtomicUsize);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Runs jobs over a few threads; gives the rows of each that is begun.
 fn execute(
     experiment: &'static dyn Experiment,
     setup: &Setup,
@@ -216,86 +278,89 @@ fn execute(
     jobs: &[Job],
     cache: &Cache,
     label: String,
-) -> (Vec<Option<Vec<Row>>>, Option<ReproduceError>) {
-    let found: Vec<Option<Vec<Row>>> = jobs.iter().map(|job| cache.load(&job.config)).collect();
-    let shares: Vec<Done> = found
-        .iter()
-        .map(|rows| {
-            let done = Done::default();
-            done.set(f64::from(u8::from(rows.is_some())));
-            done
-        })
-        .collect();
-    let todo: Vec<usize> = (0..jobs.len()).filter(|i| found[*i].is_none()).collect();
+) -> (Vec<Option<Kept>>, Option<ReproduceError>) {
+    let found: Vec<Option<Kept>> = jobs.iter().map(|job| cache.load(&job.config)).collect();
+    let whole: Vec<bool> = found.iter().map(|kept| kept.as_ref().is_some_and(|kept| kept.whole)).collect();
+    let shares: Vec<Arc<Done>> = jobs.iter().map(|_| Arc::default()).collect();
+    shares.iter().zip(&whole).for_each(|(done, whole)| done.set(f64::from(u8::from(*whole))));
+    let todo: Vec<usize> = (0..jobs.len()).filter(|i| !whole[*i]).collect();
     let cost = |job: &Job| if job.curve.cost > 0.0 { job.curve.cost } else { 1.0 };
     let total: f64 = jobs.iter().map(cost).sum();
     let share = || jobs.iter().zip(&shares).map(|(job, done)| cost(job) * done.get()).sum::<f64>() / total.max(1e-9);
-    let rows = Mutex::new(found);
+    let kept = Mutex::new(found);
     let failure = Mutex::new(None);
-    let abort = AtomicBool::new(false);
+    let abort = Arc::new(AtomicBool::new(false));
     let next = AtomicUsize::new(0);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if request.threads == 0 { cores } else { request.threads }.clamp(1, todo.len().max(1));
+    let (threads, each) = threads(experiment, setup, request);
+    let threads = threads.clamp(1, todo.len().max(1));
     let alive = AtomicUsize::new(threads);
     let mut progress = Progress::new(label, share(), request.progress);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
+                let _leaves = Leaves(&alive);
                 let work = || {
                     while let Some(i) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if request.stop.load(Ordering::Relaxed) || abort.load(Ordering::Relaxed) {
                             break;
                         }
-                        match job(experiment, setup, &jobs[*i], &request.stop, &shares[*i], cache) {
-                            Ok(found) => rows.lock().expect("no thread panics with it")[*i] = Some(found),
-                            Err(ReproduceError::Stopped) => break,
+                        let stop = [request.stop.clone(), abort.clone()];
+                        match job(experiment, setup, &jobs[*i], stop, &shares[*i], cache) {
+                            Ok(rows) => kept.lock().unwrap_or_else(PoisonError::into_inner)[*i] = Some(rows),
                             Err(error) => {
                                 abort.store(true, Ordering::Relaxed);
-                                failure.lock().expect("no thread panics with it").get_or_insert(error);
+                                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                             }
                         }
                     }
                 };
-                match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+                match rayon::ThreadPoolBuilder::new().num_threads(each).build() {
                     Ok(pool) => pool.install(work),
                     Err(_) => work(),
                 }
-                alive.fetch_sub(1, Ordering::Relaxed);
             });
         }
-        while alive.load(Ordering::Relaxed) > 0 && !abort.load(Ordering::Relaxed) {
+        while alive.load(Ordering::Relaxed) > 0 {
             let finished = shares.iter().filter(|done| done.get() >= 1.0).count();
             progress.show(share(), (finished, jobs.len()));
             std::thread::sleep(Duration::from_millis(50));
         }
     });
     progress.finish();
-    let poisoned = "no thread panics with it";
-    (rows.into_inner().expect(poisoned), failure.into_inner().expect(poisoned))
+    let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (kept.into_inner().unwrap_or_else(PoisonError::into_inner), failure)
 }
 
+/// Runs one curve: to its end, or until it is stopped.
 fn job(
     experiment: &dyn Experiment,
     setup: &Setup,
     job: &Job,
-    stop: &AtomicBool,
-    done: &Done,
+    stop: [Arc<AtomicBool>; 2],
+    done: &Arc<Done>,
     cache: &Cache,
-) -> Result<Vec<Row>, ReproduceError> {
-    let mut recorder = Recorder::new(&job.curve, job.seed, stop, done, cache.scratch(&job.config));
-    experiment.run(&job.curve, job.seed, setup, &mut recorder).map_err(|error| match error {
-        ReproduceError::Stopped => error,
-        source => ReproduceError::Curve {
+) -> Result<Kept, ReproduceError> {
+    let mut recorder = Recorder::new(&job.curve, job.seed, stop, done.clone(), cache.scratch(&job.config));
+    let run = || experiment.run(&job.curve, job.seed, setup, &mut recorder);
+    let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(ReproduceError::Panic(text.unwrap_or_else(|| "without a message".into())))
+    });
+    match outcome {
+        Ok(()) => {
+            let kept = cache.store(&job.config, &recorder.into_rows())?;
+            done.set(1.0);
+            Ok(kept)
+        }
+        Err(ReproduceError::Stopped) => cache.store_unfinished(&job.config, &recorder.into_rows()),
+        Err(source) => Err(ReproduceError::Curve {
             experiment: experiment.about().name,
             curve: format!("{} / {}", job.curve.group, job.curve.name),
             seed: job.seed,
             source: Box::new(source),
-        },
-    })?;
-    let rows = recorder.into_rows();
-    cache.store(&job.config, &rows)?;
-    done.set(1.0);
-    Ok(rows)
+        }),
+    }
 }
 
 /// The step size that tuning chose for a curve.
@@ -307,8 +372,8 @@ pub struct Tuned {
     pub curve: String,
     /// The step size chosen.
     pub lr: f64,
-    /// Each step size tried with what it came to.
-    pub tried: BTreeMap<String, f64>,
+    /// Each step size tried with what it came to; none where it diverged.
+    pub tried: BTreeMap<String, Option<f64>>,
 }
 
 /// Tries the grid for every curve with the first seed, and sets the best step sizes.
@@ -319,28 +384,30 @@ fn tune(
     tuning: &Tuning,
     curves: &mut [Curve],
     cache: &Cache,
-) -> Result<Vec<Tuned>, ReproduceError> {
+) -> (Vec<Tuned>, Option<ReproduceError>) {
     let candidates: Vec<Curve> =
         (curves.iter()).flat_map(|curve| tuning.grid.iter().map(|lr| Curve { lr: *lr, ..curve.clone() })).collect();
     let jobs = jobs(experiment, setup, &candidates, 1);
     let label = format!("{} (tuning)", experiment.about().name);
-    let (done, failure) = execute(experiment, setup, request, &jobs, cache, label);
-    if let Some(error) = failure {
-        return Err(error);
-    }
+    let (kept, failure) = execute(experiment, setup, request, &jobs, cache, label);
     let mut tuned = Vec::new();
-    for (curve, done) in curves.iter_mut().zip(done.chunks(tuning.grid.len())) {
-        let scores: Vec<f64> = done.iter().map(|rows| score(rows.as_deref(), tuning)).collect();
+    if failure.is_some() {
+        return (tuned, failure);
+    }
+    for (curve, kept) in curves.iter_mut().zip(kept.chunks(tuning.grid.len())) {
+        let rows = |kept: &Option<Kept>| kept.as_ref().filter(|kept| kept.whole).map(|kept| kept.rows.clone());
+        let scores: Vec<f64> = kept.iter().map(|kept| score(rows(kept).as_deref(), tuning)).collect();
         let best = (0..scores.len()).min_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         // Where all diverge, or the user stopped, the step size given stays.
         if let Some(best) = best.filter(|best| scores[*best].is_finite()) {
             curve.lr = tuning.grid[best];
         }
         let sign = if tuning.more_is_better { -1.0 } else { 1.0 };
-        let tried = tuning.grid.iter().zip(&scores).map(|(lr, score)| (lr.to_string(), sign * score)).collect();
+        let shown = |score: f64| score.is_finite().then_some(sign * score);
+        let tried = tuning.grid.iter().zip(&scores).map(|(lr, score)| (lr.to_string(), shown(*score))).collect();
         tuned.push(Tuned { group: curve.group.clone(), curve: curve.name.clone(), lr: curve.lr, tried });
     }
-    Ok(tuned)
+    (tuned, None)
 }
 
 /// Less is better; what diverged is infinite.

@@ -132,7 +132,7 @@ impl Trainer {
                 let seen: Vec<Vec<f32>> = statistics.into_iter().flatten().collect();
                 if !seen.is_empty() {
                     self.statistics = batch_norm::average(&seen)?;
-                    let bytes = statistics_bytes(self.statistics.len());
+                    let bytes = batch_norm::message_bytes(self.statistics.len());
                     report.bytes_up += bytes;
                     report.bytes_down += bytes;
                 }
@@ -159,8 +159,23 @@ impl Trainer {
 
     /// Loss and accuracy on the test set, with the common batch statistics.
     pub fn evaluate(&self) -> Result<Evaluation, RunError> {
+        self.evaluate_on(&self.split.test)
+    }
+
+    /// As [`evaluate`](Self::evaluate), on other images.
+    pub fn evaluate_on(&self, images: &Images) -> Result<Evaluation, RunError> {
         let model = batch_norm::with_statistics(self.model.clone(), &self.statistics)?;
-        Ok(evaluate(&model, &self.split.test, 256, &self.device.clone().inner()))
+        Ok(evaluate(&model, images, 256, &self.device.clone().inner()))
+    }
+
+    /// The images that it trains on.
+    pub fn images(&self) -> &Images {
+        &self.split.train
+    }
+
+    /// Those that it is tested on.
+    pub fn test_images(&self) -> &Images {
+        &self.split.test
     }
 
     /// Measures what every worker owes.
@@ -335,12 +350,7 @@ fn first_of_each(images: &Images, count: usize) -> Vec<usize> {
 fn dense_bytes(group: &Group, statistics: usize) -> f64 {
     let units = group.layout().units().iter();
     let bytes: usize = units.map(|u| Payload::Dense(Values::F32(vec![0.0; u.len()])).num_bytes()).sum();
-    message_bytes(&[]) as f64 + bytes as f64 + if statistics > 0 { statistics_bytes(statistics) } else { 0.0 }
-}
-
-/// A message of one dense payload.
-fn statistics_bytes(len: usize) -> f64 {
-    message_bytes(&[std::sync::Arc::new(Payload::Dense(Values::F32(vec![0.0; len])))]) as f64
+    message_bytes(&[]) as f64 + bytes as f64 + if statistics > 0 { batch_norm::message_bytes(statistics) } else { 0.0 }
 }
 
 fn mean(losses: &[Option<f64>]) -> f64 {

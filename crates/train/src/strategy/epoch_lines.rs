@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
@@ -8,11 +9,37 @@ use burn::train::renderer::{
 
 /// A renderer for logs: one line a split with the means of its numeric metrics. burn-train's own plain
 /// renderer prints a line a batch.
-#[derive(Debug, Default)]
 pub struct EpochLines {
     epoch: usize,
     split: String,
     metrics: Vec<Mean>,
+    take: Box<dyn FnMut(&SplitMeans) + Send + Sync>,
+}
+
+/// The means of an epoch's numeric metrics over one of its splits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SplitMeans {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// The split as burn-train calls it.
+    pub split: String,
+    /// Each metric's name and mean.
+    pub means: Vec<(String, f64)>,
+}
+
+impl fmt::Debug for EpochLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EpochLines(epoch {}, {})", self.epoch, self.split)
+    }
+}
+
+impl Default for EpochLines {
+    fn default() -> Self {
+        Self::new(|split| {
+            let means: Vec<String> = split.means.iter().map(|(name, mean)| format!("{name} {mean:.4}")).collect();
+            println!("epoch {} {:>5}: {}", split.epoch, split.split, means.join(", "));
+        })
+    }
 }
 
 /// A metric's mean over a split.
@@ -25,6 +52,11 @@ struct Mean {
 }
 
 impl EpochLines {
+    /// One that gives the means of each split to `take` instead of printing them.
+    pub fn new(take: impl FnMut(&SplitMeans) + Send + Sync + 'static) -> Self {
+        Self { epoch: 0, split: String::new(), metrics: Vec::new(), take: Box::new(take) }
+    }
+
     fn clear(&mut self) {
         self.metrics.iter_mut().for_each(|m| (m.sum, m.count) = (0.0, 0.0));
     }
@@ -88,8 +120,8 @@ impl TrainingProgressLogger for EpochLines {
 
     fn end_split(&mut self) {
         let seen = self.metrics.iter().filter(|m| m.count > 0.0);
-        let means: Vec<String> = seen.map(|m| format!("{} {:.4}", m.name, m.sum / m.count)).collect();
-        println!("epoch {} {:>5}: {}", self.epoch, self.split, means.join(", "));
+        let means = seen.map(|m| (m.name.to_string(), m.sum / m.count)).collect();
+        (self.take)(&SplitMeans { epoch: self.epoch, split: self.split.clone(), means });
     }
 
     fn end(&mut self) {}

@@ -1,12 +1,15 @@
 //! Figure 2 of Avdiukhin and Yaroslavtsev (2021): an autoencoder's plateau, with and without noise.
 
 use backburn_compress::{Key, Philox, Scope};
-use backburn_optim::module::Places;
-use backburn_optim::{Cluster, Given, device};
+use backburn_optim::device;
+use burn::module::Module;
 use burn::optim::GradientsParams;
+use burn::tensor::Device;
 
 use super::ESCAPING;
-use crate::data::{Images, Normalisation, Sampler};
+use super::cifar::{Ending, LOSS, finite};
+use super::single::Single;
+use crate::data::{Images, Normalisation};
 use crate::models::Autoencoder;
 use crate::reproduce::figure::{Axis, Figure, Panel};
 use crate::reproduce::{
@@ -15,7 +18,6 @@ use crate::reproduce::{
 
 pub(super) struct AutoencoderSaddle;
 
-const LOSS: &str = "train loss";
 const TEST: &str = "test loss";
 const NORM: &str = "mean gradient norm";
 const ESCAPE: &str = "steps on the plateau";
@@ -26,6 +28,23 @@ const GROUPS: [&str; 3] = ["uncompressed", "top-k", "random-k"];
 const SIGMA: f32 = 0.01;
 /// Where the noise begins to fade, as a share of the run.
 const FADE: f64 = 0.6;
+/// Steps over which the gradient's norm is averaged.
+const LAST: u64 = 100;
+
+/// Where a step's gradient norm is kept.
+fn norm(step: u64) -> String {
+    format!("norm {}", step % LAST)
+}
+
+/// The mean loss over so many of the images.
+fn tested(model: &Autoencoder, images: &Images, probe: &[usize], device: &Device) -> f64 {
+    let model = model.valid();
+    let loss = |chunk: &[usize]| {
+        let batch = images.batch(chunk, None, device);
+        f64::from(model.loss(batch.images).into_scalar::<f32>()) * chunk.len() as f64
+    };
+    probe.chunks(500).map(loss).sum::<f64>() / probe.len() as f64
+}
 
 /// The mean squared distance of pixels to the mean image: the loss of the best constant output.
 fn plateau(images: &Images) -> f64 {
@@ -86,6 +105,7 @@ impl Experiment for AutoencoderSaddle {
                 "noise",
                 "N(0, 0.01^2) on every coordinate of the gradient, fading linearly to 0 from 60 % of the run".into(),
             ),
+            ("test loss", setup.scale.pick("200 images", "500 images", "all images").into()),
             ("loss", format!("{WEIGHT} times the mean squared error")),
             ("compressor", "of the whole model as one vector".into()),
         ]
@@ -104,30 +124,26 @@ impl Experiment for AutoencoderSaddle {
         let [train, test] = [&split.train, &split.test].map(|i| i.clone().with_normalisation(Normalisation::unit(1)));
         let (train, test) = (train?, test?);
         let device = device(&setup.device)?.autodiff();
-        let mut model = Autoencoder::new(seed, &device);
-        let (layout, places) = Places::new(&model, Scope::Global, 0)?;
-        let mut x = places.read(&model);
-        let mut cluster = Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, &x)?;
-        let mut sampler = Sampler::new((0..train.len()).collect(), curve.batch, seed, 0)?;
+        let model = Autoencoder::new(seed, &device);
+        let mut worker = Single::new(model, curve, Scope::Global, train.len(), seed)?;
         let level = 0.8 * plateau(&train);
         let steps = Self::steps(setup, &curve.group);
         let every = (steps / 60).max(1);
-        let (mut losses, mut norms, mut smooth) = (Vec::new(), Vec::new(), f64::NAN);
-        let mut escaped = None;
-        let probe: Vec<usize> = (0..test.len().min(500)).collect();
-        let mut sent = [0.0; 2];
-        for step in 0..steps {
-            out.tick(step, steps)?;
-            let batch = train.batch(&sampler.next_draw().indices, None, &device);
-            let loss = model.loss(batch.images);
+        let epoch = |taken: u64| taken as f64 * curve.batch as f64 / train.len() as f64;
+        let probe: Vec<usize> = (0..setup.scale.pick(200, 500, usize::MAX).min(test.len())).collect();
+        let taken = worker.run(steps, out, |worker, step, out| {
+            let batch = train.batch(&worker.draw().indices, None, &device);
+            let loss = worker.model.loss(batch.images);
             let value = f64::from(loss.clone().into_scalar::<f32>());
             let grads = (loss * WEIGHT).backward();
-            let mut g = places.flatten(&model, GradientsParams::from_grads(grads, &model));
-            losses.push(value);
-            norms.push(crate::problems::square(&g).sqrt());
-            smooth = if smooth.is_nan() { value } else { 0.95 * smooth + 0.05 * value };
-            if smooth < level {
-                escaped.get_or_insert(step);
+            let mut g = worker.flatten(GradientsParams::from_grads(grads, &worker.model));
+            let sums = &mut worker.sums;
+            sums.average(LOSS, value);
+            sums.set(&norm(step), crate::problems::square(&g).sqrt());
+            let smooth = sums.get("smooth").map_or(value, |smooth| 0.95 * smooth + 0.05 * value);
+            sums.set("smooth", smooth);
+            if smooth < level && sums.get(ESCAPE).is_none() {
+                sums.set(ESCAPE, step as f64);
             }
             let done = step as f64 / steps as f64;
             let sigma = curve.setting * ((1.0 - done) / (1.0 - FADE)).min(1.0);
@@ -135,25 +151,28 @@ impl Experiment for AutoencoderSaddle {
                 let mut random = Philox::new(Key { step, stream: 0x5add, ..Key::new(seed) }.draw());
                 g.iter_mut().for_each(|g| *g += sigma as f32 * random.normal());
             }
-            let decided = cluster.round(curve.lr, &x, &mut Given(vec![Some(g)]))?;
-            sent[0] += decided.traffic.up_per_worker() / 1e6;
-            sent[1] += decided.traffic.down_per_worker() / 1e6;
-            cluster.apply(&decided.moved, curve.lr, &mut x);
-            model = places.write(model, &x);
-            if (step + 1).is_multiple_of(every) {
-                use burn::module::Module;
-                let batch = test.batch(&probe, None, &device.clone().inner());
-                let tested = f64::from(model.valid().loss(batch.images).into_scalar::<f32>());
-                let last = &norms[norms.len().saturating_sub(100)..];
-                out.record(LOSS, (step + 1) as f64, mean(losses.drain(..)).unwrap_or(f64::NAN));
-                out.record(TEST, (step + 1) as f64, tested);
-                out.record(NORM, (step + 1) as f64, mean(last.iter().copied()).unwrap_or(f64::NAN));
-                out.record("megabytes up", (step + 1) as f64, sent[0]);
-                out.record("megabytes down", (step + 1) as f64, sent[1]);
+            let ending = worker.follow(curve.lr, g)?;
+            if (step + 1).is_multiple_of(every) && ending == Ending::Whole {
+                let x = epoch(step + 1);
+                out.record(LOSS, x, finite(worker.sums.take_average(LOSS)));
+                out.record(TEST, x, finite(tested(&worker.model, &test, &probe, &device.clone().inner())));
+                let norms = (step.saturating_sub(LAST - 1)..=step).filter_map(|step| worker.sums.get(&norm(step)));
+                out.record(NORM, x, mean(norms).unwrap_or(f64::NAN));
+                worker.record_bytes(x, out);
             }
+            Ok(ending)
+        })?;
+        // Where it diverged.
+        for x in (taken + 1..=steps).filter(|taken| taken.is_multiple_of(every)).map(epoch) {
+            [LOSS, TEST, NORM].iter().for_each(|metric| out.record(metric, x, f64::INFINITY));
         }
-        out.record(ESCAPE, 0.0, escaped.unwrap_or(steps) as f64);
+        let escaped = worker.sums.get(ESCAPE).filter(|_| taken == steps);
+        out.record(ESCAPE, 0.0, escaped.unwrap_or(steps as f64));
         Ok(())
+    }
+
+    fn trains_a_model(&self) -> bool {
+        true
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
@@ -176,7 +195,7 @@ impl Experiment for AutoencoderSaddle {
     fn figure(&self, results: &Results) -> Figure {
         let row = |metric: &'static str, y: &'static str| {
             GROUPS.into_iter().map(move |group| {
-                Panel::of(results, group, metric, Axis::linear("step"), Axis::log(y)).titled(format!("{group}: {y}"))
+                Panel::of(results, group, metric, Axis::linear("epoch"), Axis::log(y)).titled(format!("{group}: {y}"))
             })
         };
         Figure::new(3, row(TEST, "test loss").chain(row(NORM, "gradient norm, last 100 steps")).collect())

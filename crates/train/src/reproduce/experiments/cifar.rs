@@ -2,18 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use backburn_optim::{Snapshot, write_atomically};
+use backburn_optim::RoundError;
 
-use crate::data::Split;
-use crate::reproduce::{Curve, Recorder, ReproduceError, Results, Setup};
-use crate::run::{RunConfig, StepReport, Trainer};
+use super::sums::Sums;
+use crate::data::{Images, Split};
+use crate::reproduce::{Curve, Recorder, ReproduceError, Setup};
+use crate::run::{RunConfig, RunError, StepReport, Trainer};
 
 pub(super) const LOSS: &str = "train loss";
+pub(super) const TRAIN_ACCURACY: &str = "train accuracy";
 pub(super) const TEST_LOSS: &str = "test loss";
 pub(super) const ACCURACY: &str = "test accuracy";
+pub(super) const UP: &str = "megabytes up";
+pub(super) const DOWN: &str = "megabytes down";
 
 /// At least so long between two checkpoints.
-const CHECKPOINT: Duration = Duration::from_secs(120);
+pub(super) const CHECKPOINT: Duration = Duration::from_secs(120);
 
 /// The configuration of a curve, without what only its experiment knows.
 pub(super) fn config(curve: &Curve, seed: u64, setup: &Setup) -> Result<RunConfig, ReproduceError> {
@@ -36,70 +40,134 @@ pub(super) fn data(setup: &Setup, published: &'static str) -> Result<Split, Repr
     Ok(Split { train: split.train.clone(), test })
 }
 
-/// Trains, and records the mean training loss since the last point, test loss, test accuracy and bytes at
-/// about `points` points, against epochs. `stepped` sees every step. A run that is stopped leaves a
-/// checkpoint, and the next attempt goes on from it.
+/// How a curve ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// After all its steps.
+    Whole,
+    /// At a gradient that was not finite.
+    Diverged,
+}
+
+/// What is measured, beside the loss and what the test set says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    /// Points, about.
+    pub points: u64,
+    /// Whether the accuracy on the training set is measured too: on as many of its images as there are
+    /// for tests.
+    pub train_accuracy: bool,
+}
+
+/// Trains, and records the mean training loss since the last point, test loss, test accuracy and bytes
+/// against epochs. `stepped` sees every step. A curve that diverges has infinite losses and the
+/// accuracy of chance from there on.
 pub(super) fn train(
     config: RunConfig,
     split: Split,
-    points: u64,
+    watch: Watch,
     out: &mut Recorder<'_>,
-    mut stepped: impl FnMut(&mut Trainer, &StepReport, &mut Recorder<'_>),
-) -> Result<(), ReproduceError> {
-    let images = if config.subset > 0 { config.subset.min(split.train.len()) } else { split.train.len() };
-    let epochs = (config.workers * config.batch) as f64 / images.max(1) as f64;
+    mut stepped: impl FnMut(&mut Trainer, &StepReport, &mut Sums, &mut Recorder<'_>),
+) -> Result<Ending, ReproduceError> {
+    let per_step = config.workers * config.batch;
     let mut trainer = Trainer::with_data(config, split)?;
-    resume(&mut trainer, out)?;
+    let epochs = per_step as f64 / trainer.images().len().max(1) as f64;
+    let probe = watch.train_accuracy.then(|| probe(&trainer));
+    let steps = trainer.progress().1;
+    let every = (steps / watch.points.max(1)).max(1);
+    let due = |taken: u64| taken.is_multiple_of(every) || taken == steps;
+    let ending = advance(&mut trainer, "checkpoint", out, |trainer, report, sums, out| {
+        sums.average(LOSS, report.loss);
+        stepped(trainer, report, sums, out);
+        let taken = report.step + 1;
+        if due(taken) {
+            let epoch = taken as f64 * epochs;
+            let test = trainer.evaluate()?;
+            out.record(LOSS, epoch, finite(sums.take_average(LOSS)));
+            if let Some(probe) = &probe {
+                out.record(TRAIN_ACCURACY, epoch, trainer.evaluate_on(probe)?.accuracy);
+            }
+            out.record(TEST_LOSS, epoch, finite(test.loss));
+            out.record(ACCURACY, epoch, test.accuracy);
+            record_bytes(&trainer.summary(test), epoch, out);
+        }
+        Ok(())
+    })?;
+    if ending.0 == Ending::Diverged {
+        let chance = 1.0 / trainer.images().classes() as f64;
+        let summary = trainer.summary(trainer.evaluate()?);
+        for taken in (trainer.progress().0 + 1..=steps).filter(|taken| due(*taken)) {
+            let epoch = taken as f64 * epochs;
+            out.record(LOSS, epoch, f64::INFINITY);
+            if probe.is_some() {
+                out.record(TRAIN_ACCURACY, epoch, chance);
+            }
+            out.record(TEST_LOSS, epoch, f64::INFINITY);
+            out.record(ACCURACY, epoch, chance);
+            record_bytes(&summary, epoch, out);
+        }
+    }
+    Ok(ending.0)
+}
+
+/// Steps a trainer to its end, from its checkpoint where there is one. When the curve is stopped it
+/// leaves one, with the rows and sums of the same step.
+pub(super) fn advance(
+    trainer: &mut Trainer,
+    checkpoint: &str,
+    out: &mut Recorder<'_>,
+    mut stepped: impl FnMut(&mut Trainer, &StepReport, &mut Sums, &mut Recorder<'_>) -> Result<(), ReproduceError>,
+) -> Result<(Ending, Sums), ReproduceError> {
+    let mut sums = Sums::default();
+    if let Some(snapshot) = out.load(checkpoint)? {
+        trainer.restore(&snapshot)?;
+        sums = Sums::load_from(&snapshot);
+    }
     let (first, steps) = trainer.progress();
-    let every = (steps / points.max(1)).max(1);
-    let mut losses = Vec::new();
-    let mut bytes = last_bytes(out);
     let mut saved = Instant::now();
     for step in first..steps {
         if let Err(stopped) = out.tick(step, steps) {
-            save(&mut trainer, out)?;
+            save(trainer, &sums, checkpoint, out)?;
             return Err(stopped);
         }
-        let report = trainer.step()?;
-        bytes[0] += report.bytes_up / 1e6;
-        bytes[1] += report.bytes_down / 1e6;
-        losses.push(report.loss);
-        stepped(&mut trainer, &report, out);
-        if (step + 1).is_multiple_of(every) || step + 1 == steps {
-            let epoch = (step + 1) as f64 * epochs;
-            let test = trainer.evaluate()?;
-            out.record(LOSS, epoch, crate::reproduce::mean(losses.drain(..)).unwrap_or(f64::NAN));
-            out.record(TEST_LOSS, epoch, test.loss);
-            out.record(ACCURACY, epoch, test.accuracy);
-            out.record("megabytes up", epoch, bytes[0]);
-            out.record("megabytes down", epoch, bytes[1]);
-            // Between points there is nothing to keep but the state itself.
-            if saved.elapsed() > CHECKPOINT {
-                save(&mut trainer, out)?;
-                saved = Instant::now();
-            }
+        let report = match trainer.step() {
+            Ok(report) => report,
+            Err(RunError::Round(RoundError::NonFinite { .. })) => return Ok((Ending::Diverged, sums)),
+            Err(error) => return Err(error.into()),
+        };
+        stepped(trainer, &report, &mut sums, out)?;
+        if saved.elapsed() > CHECKPOINT {
+            save(trainer, &sums, checkpoint, out)?;
+            saved = Instant::now();
         }
     }
-    Ok(())
+    Ok((Ending::Whole, sums))
 }
 
-fn last_bytes(out: &Recorder<'_>) -> [f64; 2] {
-    ["megabytes up", "megabytes down"]
-        .map(|metric| out.rows().iter().rev().find(|r| r.metric == metric).map_or(0.0, |r| r.value))
+/// Writes a checkpoint.
+pub(super) fn save(
+    trainer: &mut Trainer,
+    sums: &Sums,
+    checkpoint: &str,
+    out: &Recorder<'_>,
+) -> Result<(), ReproduceError> {
+    let mut snapshot = trainer.snapshot();
+    sums.save_into(&mut snapshot);
+    out.save(checkpoint, snapshot)
 }
 
-fn save(trainer: &mut Trainer, out: &Recorder<'_>) -> Result<(), ReproduceError> {
-    trainer.snapshot().save(&out.scratch().join("checkpoint.safetensors"))?;
-    let rows = Results::new(out.rows().to_vec()).to_csv();
-    Ok(write_atomically(&out.scratch().join("rows.csv"), rows.as_bytes())?)
+fn record_bytes(summary: &crate::run::Summary, epoch: f64, out: &mut Recorder<'_>) {
+    out.record(UP, epoch, summary.megabytes_up);
+    out.record(DOWN, epoch, summary.megabytes_down);
 }
 
-fn resume(trainer: &mut Trainer, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-    let checkpoint = out.scratch().join("checkpoint.safetensors");
-    let Ok(rows) = std::fs::read_to_string(out.scratch().join("rows.csv")) else {
-        return Ok(());
-    };
-    trainer.restore(&Snapshot::load(&checkpoint)?).map_err(ReproduceError::from)?;
-    out.restore(Results::from_csv(&rows)?.rows().to_vec());
-    Ok(())
+/// Training images, evenly spaced, as many as there are for tests.
+fn probe(trainer: &Trainer) -> Images {
+    let (all, kept) = (trainer.images().len(), trainer.test_images().len().max(1));
+    trainer.images().subset(&(0..all).step_by(all.div_ceil(kept).max(1)).collect::<Vec<_>>())
+}
+
+/// A loss that is no longer a number counts as infinite.
+pub(super) fn finite(loss: f64) -> f64 {
+    if loss.is_nan() { f64::INFINITY } else { loss }
 }

@@ -1,15 +1,15 @@
 //! Figure 2 of Karimireddy et al. (2019): how dense gradients and error-corrected gradients are.
 
 use backburn_compress::{Memo, Scope};
-use backburn_optim::module::Places;
-use backburn_optim::{Buf, Cluster, Given, Role, Visitor, device};
+use backburn_optim::{Buf, Role, Visitor, device};
 use burn::optim::GradientsParams;
 
 use super::FIXES;
-use crate::data::Sampler;
+use super::cifar::{LOSS, finite};
+use super::single::Single;
 use crate::models::ModelKind;
 use crate::reproduce::figure::{Axis, Figure, Panel};
-use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Setup, short};
+use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Scale, Setup, short};
 use crate::run::Schedule;
 
 pub(super) struct Density;
@@ -47,6 +47,10 @@ impl Density {
         setup.scale.pick(ModelKind::ConvNet, ModelKind::ConvNet, ModelKind::Vgg19Bn)
     }
 
+    fn augmented(setup: &Setup) -> bool {
+        setup.scale == Scale::Paper
+    }
+
     fn steps(setup: &Setup) -> u64 {
         // 200 epochs of 50,000 images in batches of 128.
         setup.scale.pick(6, 600, 78_125)
@@ -80,6 +84,7 @@ impl Experiment for Density {
         vec![
             ("model", format!("{} on {}", Self::model(setup).name(), setup.image_set("cifar10"))),
             ("steps", Self::steps(setup).to_string()),
+            ("augmentation", if Self::augmented(setup) { "crops (padding 4) and flips" } else { "none" }.into()),
             ("density", "of the whole model's vector; the compressor works by parameter".into()),
         ]
     }
@@ -88,36 +93,39 @@ impl Experiment for Density {
         let split = setup.images("cifar10")?;
         let images = &split.train;
         let device = device(&setup.device)?.autodiff();
-        let mut model = Self::model(setup).build(images.shape(), images.classes(), seed, &device)?;
-        let (layout, places) = Places::new(&model, Scope::Parameter, 0)?;
-        let mut x = places.read(&model);
-        let mut cluster = Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, &x)?;
-        let mut sampler = Sampler::new((0..images.len()).collect(), curve.batch, seed, 0)?;
+        let model = Self::model(setup).build(images.shape(), images.classes(), seed, &device)?;
+        let mut worker = Single::new(model, curve, Scope::Parameter, images.len(), seed)?;
         let (steps, schedule) = (Self::steps(setup), Schedule { lr: curve.lr, ..Schedule::default() });
         let every = (steps / 200).max(1);
-        for step in 0..steps {
-            out.tick(step, steps)?;
-            let lr = schedule.at(step, steps);
-            let batch = images.batch(&sampler.next_draw().indices, None, &device);
-            let loss = model.loss(batch.images, batch.targets);
+        let taken = worker.run(steps, out, |worker, step, out| {
+            let (lr, draw) = (schedule.at(step, steps), worker.draw());
+            let batch = images.batch(&draw.indices, Self::augmented(setup).then_some(draw.key), &device);
+            let loss = worker.model.loss(batch.images, batch.targets);
             let value = f64::from(loss.clone().into_scalar::<f32>());
-            let g = places.flatten(&model, GradientsParams::from_grads(loss.backward(), &model));
+            let g = worker.flatten(GradientsParams::from_grads(loss.backward(), &worker.model));
             if step.is_multiple_of(every) {
                 let mut owed = Owed::default();
-                cluster.visit(&mut owed);
+                worker.cluster.visit(&mut owed);
                 // e is in units of the step, so p = γg + e; φ does not see the scale.
                 let p: Buf = g.iter().zip(&owed.0).map(|(g, e)| lr as f32 * g + e).collect();
                 let p = if owed.0.is_empty() { &g } else { &p };
                 out.record(PLAIN, step as f64, density(&g));
                 out.record(CORRECTED, step as f64, density(p));
-                out.record("train loss", step as f64, value);
+                out.record(LOSS, step as f64, finite(value));
                 out.record("coordinates", step as f64, g.len() as f64);
+                worker.record_bytes(step as f64, out);
             }
-            let decided = cluster.round(lr, &x, &mut Given(vec![Some(g)]))?;
-            cluster.apply(&decided.moved, lr, &mut x);
-            model = places.write(model, &x);
-        }
+            worker.follow(lr, g)
+        })?;
+        // Where it diverged.
+        (taken..steps).filter(|step| step.is_multiple_of(every)).for_each(|step| {
+            out.record(LOSS, step as f64, f64::INFINITY);
+        });
         Ok(())
+    }
+
+    fn trains_a_model(&self) -> bool {
+        true
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
@@ -159,7 +167,7 @@ impl Experiment for Density {
         let lines = [line(PLAIN), line(CORRECTED)].concat();
         let densities =
             Panel { title: "density".into(), x: Axis::linear("step"), y: Axis::linear("density phi"), lines };
-        let loss = Panel::of(results, GROUP, "train loss", Axis::linear("step"), Axis::log("train loss"));
+        let loss = Panel::of(results, GROUP, LOSS, Axis::linear("step"), Axis::log("train loss"));
         Figure::new(2, vec![densities, loss.titled("train loss")])
     }
 }

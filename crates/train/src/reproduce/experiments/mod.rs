@@ -11,11 +11,14 @@ mod counterexample_2;
 mod counterexample_3;
 mod density;
 mod ef21_divergence;
+mod learner;
 mod logistic;
 mod logistic_batch;
 mod logistic_workers;
 mod max_margin;
+mod single;
 mod sparse_noise;
+mod sums;
 mod total_error;
 mod variance_reduced;
 mod vector;
@@ -47,9 +50,12 @@ const MOMENTUM: &str = "Fatkhullin, Tyurin, Richtárik 2023, Momentum provably i
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::data::Options;
-    use crate::reproduce::{Scale, Setup};
+    use crate::reproduce::{Curve, Recorder, ReproduceError, Row, Scale, Setup};
 
     #[test]
     fn names_curves_and_forms_are_sound() {
@@ -72,6 +78,56 @@ mod tests {
                     assert!(compressor.is_ok(), "{}: {compressor:?}", about.name);
                 }
             }
+        }
+    }
+
+    /// The rows of a curve of which each attempt is stopped after so many ticks, and the attempts.
+    fn rows(experiment: &dyn Experiment, curve: &Curve, ticks: u64) -> (Vec<Row>, u32) {
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        let scratch = tempfile::tempdir().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        for attempt in 1..100 {
+            let recorder =
+                Recorder::new(curve, 1, [stop.clone(), stop.clone()], Arc::default(), scratch.path().join("curve"));
+            let mut recorder = recorder.stop_after(ticks);
+            match experiment.run(curve, 1, &setup, &mut recorder) {
+                Ok(()) => return (recorder.into_rows(), attempt),
+                Err(error) => assert!(matches!(error, ReproduceError::Stopped), "{error}"),
+            }
+        }
+        panic!("{}: it never ends", curve.name);
+    }
+
+    #[test]
+    fn a_curve_that_was_stopped_is_the_uninterrupted_one_row_for_row() {
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        for experiment in EXPERIMENTS.iter().filter(|experiment| experiment.trains_a_model()) {
+            let name = experiment.about().name;
+            // That under a Learner goes on from its last epoch, the others from their last step.
+            let ticks = if name == "cifar-randomk" { 4 } else { 1 };
+            // The last has a history of its own in some.
+            for curve in experiment.curves(&setup).iter().rev().take(2) {
+                let (whole, _) = rows(*experiment, curve, u64::MAX);
+                let (parts, attempts) = rows(*experiment, curve, ticks);
+                assert!(attempts > 1, "{name}: it was not stopped");
+                assert_eq!(parts.len(), whole.len(), "{name}, {}", curve.name);
+                for (part, whole) in parts.iter().zip(&whole) {
+                    assert_eq!(part, whole, "{name}, {}", curve.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_curve_that_diverges_ends_with_infinite_losses() {
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        for experiment in EXPERIMENTS.iter().filter(|experiment| experiment.trains_a_model()) {
+            let curve = Curve { lr: 1e30, ..experiment.curves(&setup).pop().unwrap() };
+            let (rows, _) = rows(*experiment, &curve, u64::MAX);
+            let last = rows.iter().rfind(|row| row.metric == "train loss").unwrap();
+            assert_eq!(last.value, f64::INFINITY, "{}", experiment.about().name);
+            let accuracy = rows.iter().rfind(|row| row.metric == "test accuracy");
+            assert!(accuracy.is_none_or(|row| row.value <= 0.5), "{}", experiment.about().name);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use backburn_compress::Scope;
 
-use super::cifar::{ACCURACY, LOSS, config, data, train};
+use super::cifar::{ACCURACY, Ending, LOSS, UP, Watch, advance, config, data, save, train};
 use crate::models::ModelKind;
 use crate::reproduce::figure::{Axis, Figure, Panel};
 use crate::reproduce::{About, Claim, Curve, Experiment, Recorder, ReproduceError, Results, Setup, Table, short};
@@ -101,18 +101,32 @@ impl Experiment for TotalError {
         let split = data(setup, Self::data(setup))?;
         let mut config = Self::config(curve, seed, setup)?;
         if curve.name == TOP {
-            config.compressor = format!("topk:k={}", Self::count(curve, seed, setup, out)?).parse()?;
+            out.part(0.0, 0.5);
+            let k = Self::count(curve, seed, setup, out)?;
+            out.record("k", 0.0, k as f64);
+            config.compressor = format!("topk:k={k}").parse()?;
+            out.part(0.5, 1.0);
         }
-        let mut total = 0.0;
         let every = setup.scale.pick(1, 10, 100);
-        train(config, split, setup.scale.pick(2, 10, 100), out, |trainer, step, out| {
+        let watch = Watch { points: setup.scale.pick(2, 10, 100), train_accuracy: false };
+        let mut last = 0;
+        let ending = train(config, split, watch, out, |trainer, step, sums, out| {
             let (error, count) = sent(trainer);
-            total += error;
-            if step.step.is_multiple_of(every) || step.step + 1 == trainer.progress().1 {
+            let total = sums.add(TOTAL, error);
+            last = trainer.progress().1 - 1;
+            if step.step.is_multiple_of(every) || step.step == last {
                 out.record(TOTAL, step.step as f64, total);
                 out.record(COUNT, step.step as f64, count);
             }
-        })
+        })?;
+        if ending == Ending::Diverged {
+            out.record(TOTAL, last as f64, f64::INFINITY);
+        }
+        Ok(())
+    }
+
+    fn trains_a_model(&self) -> bool {
+        true
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
@@ -135,7 +149,7 @@ impl Experiment for TotalError {
                     each(&|group| {
                         let ratio =
                             |metric| Some(results.last(group, THRESHOLD, metric)? / results.last(group, TOP, metric)?);
-                        let (error, bytes) = (ratio(TOTAL)?, ratio("megabytes up")?);
+                        let (error, bytes) = (ratio(TOTAL)?, ratio(UP)?);
                         let text = format!("total error {}, bytes {}", short(error), short(bytes));
                         Some((error < 1.0 && bytes <= 1.05, text))
                     })
@@ -185,18 +199,17 @@ impl Experiment for TotalError {
 
 impl TotalError {
     /// The mean count of coordinates that the hard threshold sends with this seed.
-    fn count(curve: &Curve, seed: u64, setup: &Setup, out: &Recorder<'_>) -> Result<usize, ReproduceError> {
+    fn count(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<usize, ReproduceError> {
         let split = data(setup, Self::data(setup))?;
         let mut config = Self::config(curve, seed, setup)?;
         config.compressor = format!("threshold:ratio={}", curve.setting).parse()?;
         let mut trainer = Trainer::with_data(config, split)?;
-        let (_, steps) = trainer.progress();
-        let mut sum = 0.0;
-        for step in 0..steps {
-            out.tick(step, 2 * steps)?;
-            trainer.step()?;
-            sum += sent(&mut trainer).1;
-        }
-        Ok((sum / steps.max(1) as f64).round().max(1.0) as usize)
+        let (_, mut sums) = advance(&mut trainer, "count", out, |trainer, _, sums, _| {
+            sums.average(COUNT, sent(trainer).1);
+            Ok(())
+        })?;
+        // So that what follows begins with the count, however often it is stopped.
+        save(&mut trainer, &sums, "count", out)?;
+        Ok(sums.take_average(COUNT).round().max(1.0) as usize)
     }
 }

@@ -4,6 +4,7 @@ use backburn_compress::AnyCompressor;
 use backburn_compress::spec::SpecError;
 use backburn_optim::RoundError;
 
+use super::cifar::{DOWN, UP};
 use crate::problems::{Problem, ReferenceSign, Simulation};
 use crate::reproduce::{Curve, Recorder, ReproduceError, is_due};
 
@@ -43,6 +44,15 @@ pub(super) fn simulate(
     let (algorithm, compressor) = (curve.algorithm.parse()?, compressor(&curve.compressor)?);
     let mut simulation = Simulation::new(algorithm, compressor, problem, curve.workers, seed, x)?;
     let Length { steps, points } = length;
+    let mut measure = |simulation: &mut Simulation<'_>, step: f64, out: &mut Recorder<'_>| {
+        let before = out.rows().len();
+        measure(simulation, step, out);
+        let taken = &out.rows()[before..];
+        // Beside whatever is recorded stands what it cost.
+        if !taken.is_empty() && taken.iter().all(|row| row.metric != UP) {
+            record_bytes(simulation, step, out);
+        }
+    };
     measure(&mut simulation, 0.0, out);
     for step in 0..steps {
         if step.is_multiple_of(64) {
@@ -66,6 +76,6 @@ pub(super) fn simulate(
 /// Records what the workers sent so far.
 pub(super) fn record_bytes(simulation: &Simulation<'_>, step: f64, out: &mut Recorder<'_>) {
     let [up, down] = simulation.bytes();
-    out.record("megabytes up", step, up / 1e6);
-    out.record("megabytes down", step, down / 1e6);
+    out.record(UP, step, up / 1e6);
+    out.record(DOWN, step, down / 1e6);
 }

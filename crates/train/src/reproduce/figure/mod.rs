@@ -136,6 +136,15 @@ impl Panel {
         Self { title: group.into(), x, y, lines: lines.collect() }
     }
 
+    /// With other numbers: each point's is replaced by what `change` makes of it and of its x.
+    pub fn mapped(mut self, change: impl Fn(f64, f64) -> f64) -> Self {
+        for point in self.lines.iter_mut().flat_map(|line| &mut line.points) {
+            let [a, b] = [point.low, point.high].map(|value| change(point.x, value));
+            (point.mean, point.low, point.high) = (change(point.x, point.mean), a.min(b), a.max(b));
+        }
+        self
+    }
+
     /// With another title.
     pub fn titled(self, title: impl Into<String>) -> Self {
         Self { title: title.into(), ..self }
