@@ -46,9 +46,6 @@ pub enum ReproduceError {
     /// A curve's code panicked.
     #[error("it panicked: {0}")]
     Panic(String),
-    /// Data that must be fetched by hand.
-    #[error("{0}")]
-    Unavailable(String),
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,
@@ -103,7 +100,6 @@ impl ReproduceError {
     /// Whether all that is missing is the data: nothing has failed then.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
             Self::Data(error) | Self::Run(RunError::Data(error)) => {
                 matches!(error, DataError::Unavailable { .. } | DataError::NoCache)
             }
