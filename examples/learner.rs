@@ -11,19 +11,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use backburn::train::data::{self, ImageBatch, Options};
-use backburn::train::models::{Classifier, ModelKind};
+use backburn::train::data::{self, Options};
+use backburn::train::models::{LearnerNet, ModelKind};
 use backburn::train::strategy::GroupStrategy;
 use backburn::{EfSgd, Group, TopK};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::constant::ConstantLr;
-use burn::module::Module;
-use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::SgdConfig;
 use burn::train::metric::{AccuracyMetric, LossMetric};
-use burn::train::{
-    ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep, TrainingStrategy,
-};
+use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 use clap::Parser;
 
 /// Train a small network on the embedded slice of Fashion-MNIST with 1 % of the gradient.
@@ -41,39 +37,6 @@ struct Args {
     /// Where metrics and checkpoints go.
     #[arg(long, default_value = "learner")]
     out: PathBuf,
-}
-
-/// A classifier as burn-train wants it.
-#[derive(Module, Debug)]
-struct Net {
-    classifier: Classifier,
-}
-
-impl Net {
-    fn output(&self, batch: ImageBatch) -> ClassificationOutput {
-        let logits = self.classifier.forward(batch.images);
-        let loss = CrossEntropyLoss::new(None, &logits.device()).forward(logits.clone(), batch.targets.clone());
-        ClassificationOutput::new(loss, logits, batch.targets)
-    }
-}
-
-impl TrainStep for Net {
-    type Input = ImageBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
-        let output = self.output(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
-    }
-}
-
-impl InferenceStep for Net {
-    type Input = ImageBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-        self.output(batch)
-    }
 }
 
 fn main() -> ExitCode {
@@ -109,7 +72,8 @@ fn train(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         Some(epoch) => training.checkpoint(epoch),
         None => training,
     };
-    let result = training.launch(Learner::new(Net { classifier }, SgdConfig::new().init(), ConstantLr::new(0.05)));
+    let result =
+        training.launch(Learner::new(LearnerNet { classifier }, SgdConfig::new().init(), ConstantLr::new(0.05)));
     match result.error {
         Some(error) => Err(error.to_string().into()),
         None => Ok(()),

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::cluster::{Cluster, Given};
 use crate::snapshot::Snapshot;
-use crate::{Algorithm, AnyAlgorithm, Buf, Cx, EfSgd, SetupError, Takes};
+use crate::{Algorithm, AnyAlgorithm, Buf, EfSgd, SetupError, Takes};
 
 /// EF-SGD as a Burn optimizer: momentum and weight decay as in [`EfSgd`], one error buffer a
 /// parameter.
@@ -146,20 +146,9 @@ impl Solo {
         if algorithm.asks_elsewhere() || algorithm.is_gossip() {
             return Err(SetupError::NotSolo(algorithm.to_string()));
         }
-        let taken = algorithm.0.take(compressor.clone())?;
-        let layout = Layout::new(vec![("parameter".into(), vec![1])], Scope::Parameter, 0)?;
-        let cx = Cx {
-            layout: &layout,
-            compressor: &*taken,
-            workers: 1,
-            rank: 0,
-            seed: 0,
-            step: 0,
-            round: 0,
-            lr: 0.0,
-            x: &[],
-        };
-        if let Some(warning) = algorithm.0.warning(&cx) {
+        // Checks that they go together, and knows what to warn of.
+        let trial = Cluster::new(algorithm.clone(), compressor.clone(), Layout::flat(1)?, 1, 0, &[0.0])?;
+        if let Some(warning) = trial.warning() {
             tracing::warn!("{warning}");
         }
         let (probe, ordinals) = (Arc::default(), Arc::default());

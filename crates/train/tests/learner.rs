@@ -2,47 +2,13 @@
 
 use backburn_compress::TopK;
 use backburn_optim::{EfSgdConfig, device};
-use backburn_train::data::{self, ImageBatch, Options};
-use backburn_train::models::{Classifier, ModelKind, evaluate};
+use backburn_train::data::{self, Options};
+use backburn_train::models::{LearnerNet, ModelKind, evaluate};
 use backburn_train::strategy::EpochLines;
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::exponential::ExponentialLrSchedulerConfig;
-use burn::module::Module;
-use burn::nn::loss::CrossEntropyLoss;
 use burn::train::metric::LossMetric;
-use burn::train::{ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep};
-
-#[derive(Module, Debug)]
-struct Net {
-    classifier: Classifier,
-}
-
-impl Net {
-    fn output(&self, batch: ImageBatch) -> ClassificationOutput {
-        let logits = self.classifier.forward(batch.images);
-        let loss = CrossEntropyLoss::new(None, &logits.device()).forward(logits.clone(), batch.targets.clone());
-        ClassificationOutput::new(loss, logits, batch.targets)
-    }
-}
-
-impl TrainStep for Net {
-    type Input = ImageBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
-        let output = self.output(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
-    }
-}
-
-impl InferenceStep for Net {
-    type Input = ImageBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-        self.output(batch)
-    }
-}
+use burn::train::{Learner, SupervisedTraining};
 
 #[test]
 fn learns_and_sends_little() {
@@ -65,7 +31,7 @@ fn learns_and_sends_little() {
             .renderer(Box::new(EpochLines::default()))
             .num_epochs(2);
     let schedule = ExponentialLrSchedulerConfig::new(0.01, 0.99).init().unwrap();
-    let result = training.launch(Learner::new(Net { classifier }, config.init().unwrap(), schedule));
+    let result = training.launch(Learner::new(LearnerNet { classifier }, config.init().unwrap(), schedule));
     assert!(result.error.is_none());
 
     let after = evaluate(&result.model.classifier, &split.test, 100, &inner);

@@ -5,50 +5,15 @@ use std::sync::Arc;
 
 use backburn_compress::TopK;
 use backburn_optim::{AnyAlgorithm, Group, device};
-use backburn_train::data::{self, ImageBatch, Options};
-use backburn_train::models::{Classifier, ModelKind, batch_norm};
+use backburn_train::data::{self, Options};
+use backburn_train::models::{LearnerNet, ModelKind, batch_norm};
 use backburn_train::strategy::{EpochLines, GroupStrategy};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::constant::ConstantLr;
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::SgdConfig;
 use burn::train::metric::LossMetric;
-use burn::train::{
-    ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep, TrainingStrategy,
-};
-
-#[derive(Module, Debug)]
-struct Net {
-    classifier: Classifier,
-}
-
-impl Net {
-    fn output(&self, batch: ImageBatch) -> ClassificationOutput {
-        let logits = self.classifier.forward(batch.images);
-        let loss = CrossEntropyLoss::new(None, &logits.device()).forward(logits.clone(), batch.targets.clone());
-        ClassificationOutput::new(loss, logits, batch.targets)
-    }
-}
-
-impl TrainStep for Net {
-    type Input = ImageBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
-        let output = self.output(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
-    }
-}
-
-impl InferenceStep for Net {
-    type Input = ImageBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-        self.output(batch)
-    }
-}
+use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
 /// Weights and batch statistics after the last epoch, or the error.
 fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> Result<(Vec<f32>, Vec<f32>), String> {
@@ -71,7 +36,7 @@ fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> R
         .renderer(Box::new(EpochLines::default()))
         .num_epochs(epochs);
     let training = resume.into_iter().fold(training, |training, epoch| training.checkpoint(epoch));
-    let learner = Learner::new(Net { classifier }, SgdConfig::new().init(), ConstantLr::new(0.05));
+    let learner = Learner::new(LearnerNet { classifier }, SgdConfig::new().init(), ConstantLr::new(0.05));
     let result = training.launch(learner);
     if let Some(error) = result.error {
         return Err(error.to_string());

@@ -12,18 +12,14 @@ use backburn_compress::Scope;
 use backburn_optim::{Group, RoundError, device, write_atomically};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::constant::ConstantLr;
-use burn::module::Module;
-use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::SgdConfig;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::{AccuracyMetric, LossMetric};
-use burn::train::{
-    ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep, TrainingStrategy,
-};
+use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
 use super::cifar::{ACCURACY, DOWN, Ending, LOSS, TEST_LOSS, UP, finite};
-use crate::data::{ImageBatch, Split};
-use crate::models::{Classifier, ModelKind};
+use crate::data::Split;
+use crate::models::{LearnerNet, ModelKind};
 use crate::reproduce::{Curve, Recorder, ReproduceError, Results, Row};
 use crate::strategy::{EpochLines, GroupProgress, GroupStrategy, SplitMeans, StrategyError};
 
@@ -38,39 +34,6 @@ pub(super) struct Training {
     pub augment: bool,
     pub seed: u64,
     pub device: String,
-}
-
-/// A classifier as burn-train wants it.
-#[derive(Module, Debug)]
-struct Net {
-    classifier: Classifier,
-}
-
-impl Net {
-    fn output(&self, batch: ImageBatch) -> ClassificationOutput {
-        let logits = self.classifier.forward(batch.images);
-        let loss = CrossEntropyLoss::new(None, &logits.device()).forward(logits.clone(), batch.targets.clone());
-        ClassificationOutput::new(loss, logits, batch.targets)
-    }
-}
-
-impl TrainStep for Net {
-    type Input = ImageBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
-        let output = self.output(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
-    }
-}
-
-impl InferenceStep for Net {
-    type Input = ImageBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
-        self.output(batch)
-    }
 }
 
 /// Epoch by epoch what was measured, and what was sent until then.
@@ -156,7 +119,7 @@ pub(super) fn train(training: Training, curve: &Curve, out: &mut Recorder<'_>) -
             .renderer(Box::new(renderer))
             .num_epochs(epochs);
         let training = last.into_iter().fold(training, |training, epoch| training.checkpoint(epoch));
-        let learner = Learner::new(Net { classifier }, SgdConfig::new().init(), ConstantLr::new(curve.lr));
+        let learner = Learner::new(LearnerNet { classifier }, SgdConfig::new().init(), ConstantLr::new(curve.lr));
         if let Some(error) = training.launch(learner).error {
             if !diverged(&*error) {
                 return Err(ReproduceError::Training(error.to_string()));
