@@ -1,12 +1,14 @@
 //! One step of error feedback, and the mean of eight messages, a million coordinates each.
 
 use backburn_bench::compress::{COMPRESSORS, WORKERS};
-use backburn_compress::{AnyCompressor, Compressor, Key, Layout, Memo, Message, Philox, Unit, Update, compress, mean};
+use backburn_compress::{
+    AnyCompressor, Compressor, Key, Layout, Memo, Message, Philox, Source, Unit, Update, Vector, compress, mean,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const D: usize = 1 << 20;
 
-fn gradient(seed: u64) -> Vec<f32> {
+fn gradient(seed: u64) -> Vector {
     let mut random = Philox::new(seed);
     (0..D).map(|_| random.normal()).collect()
 }
@@ -23,9 +25,13 @@ fn step(criterion: &mut Criterion) {
             bencher.iter(|| {
                 n += 1;
                 let key = Key { step: n, worker: Some(0), ..Key::new(1) };
-                let update =
-                    Update { last: last.as_ref(), decay: 1.0, gain: 1.0, gradient: &gradients[n as usize % 3] };
-                last = Some(c.feedback(&mut p, update, &unit, &key, &mut memo));
+                let update = Update {
+                    last: last.as_ref(),
+                    decay: 1.0,
+                    gain: 1.0,
+                    gradient: gradients[n as usize % 3].as_slice(),
+                };
+                last = Some(c.compress(Source::moving(&mut p, update), &unit, &key, &mut memo));
             });
         });
     }
@@ -40,7 +46,7 @@ fn average(criterion: &mut Criterion) {
         let c: AnyCompressor = text.parse().expect("the list holds textual forms");
         let message = |w: usize| {
             let key = Key { worker: Some(w as u32), ..Key::new(1) };
-            compress(&c, &gradient(w as u64), &layout, &key, &mut [Memo::default()])
+            compress(&c, &gradient(w as u64), 1.0, &layout, &key, &mut [Memo::default()])
         };
         let messages: Vec<Message> = (0..WORKERS).map(message).collect();
         let inbox: Vec<Option<&Message>> = messages.iter().map(Some).collect();

@@ -1,7 +1,7 @@
 //! Messages as bytes, and back.
 
 use backburn_bench::compress::COMPRESSORS;
-use backburn_compress::{AnyCompressor, Key, Layout, Memo, Philox, compress, decode_message, encode_message};
+use backburn_compress::{AnyCompressor, Key, Layout, Memo, Philox, Vector, compress, decode_message, encode_message};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const D: usize = 1 << 20;
@@ -11,10 +11,10 @@ fn wire(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(D as u64)).sample_size(10);
     let layout = Layout::flat(D).expect("a layout");
     let mut random = Philox::new(1);
-    let x: Vec<f32> = (0..D).map(|_| random.normal()).collect();
+    let x: Vector = (0..D).map(|_| random.normal()).collect();
     for text in COMPRESSORS {
         let c: AnyCompressor = text.parse().expect("the list holds textual forms");
-        let message = compress(&c, &x, &layout, &Key::new(1), &mut [Memo::default()]);
+        let message = compress(&c, &x, 1.0, &layout, &Key::new(1), &mut [Memo::default()]);
         let bytes = encode_message(&message);
         group.bench_function(format!("encode/{text}"), |bencher| bencher.iter(|| encode_message(&message)));
         group.bench_function(format!("decode/{text}"), |bencher| {

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use backburn_compress::{
-    AnyCompressor, Key, Layout, LayoutError, Memo, Message, Philox, Scope, decode_into, encode_message, feedback, mean,
-    message_bytes,
+    AnyCompressor, Correction, Key, Layout, LayoutError, Memo, Message, Philox, Scope, Vector, decode_into,
+    encode_message, feedback, mean, message_bytes,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -97,7 +97,7 @@ pub fn rows(options: &Options, mut each: impl FnMut(&Row)) -> Result<Vec<Row>, L
     for scope in &options.scopes {
         let layout = options.model.layout(*scope)?;
         // A few gradients in turn, so that the residual does not grow along one of them.
-        let gradients: Vec<Vec<f32>> = (0..4).map(|i| normal(layout.len(), i)).collect();
+        let gradients: Vec<Vector> = (0..4).map(|i| normal(layout.len(), i)).collect();
         for compressor in &options.compressors {
             let row = measure(compressor, &layout, &gradients, options.samples);
             each(&row);
@@ -107,9 +107,9 @@ pub fn rows(options: &Options, mut each: impl FnMut(&Row)) -> Result<Vec<Row>, L
     Ok(rows)
 }
 
-fn measure(c: &AnyCompressor, layout: &Layout, gradients: &[Vec<f32>], samples: usize) -> Row {
+fn measure(c: &AnyCompressor, layout: &Layout, gradients: &[Vector], samples: usize) -> Row {
     let d = layout.len();
-    let mut p = vec![0.0f32; d];
+    let mut p = Vector::zeros(d);
     let mut sum = vec![0.0f32; d];
     let mut memos = vec![Memo::default(); layout.units().len()];
     let mut last: Option<Message> = None;
@@ -118,8 +118,9 @@ fn measure(c: &AnyCompressor, layout: &Layout, gradients: &[Vec<f32>], samples: 
     for step in 0..warm + samples {
         let key = Key { step: step as u64, worker: Some(0), ..Key::new(1) };
         let g = &gradients[step % gradients.len()];
-        let (message, seconds) = time(|| feedback(c, &mut p, last.as_deref(), 1.0, 1.0, g, layout, &key, &mut memos));
-        let ((), add) = time(|| add(black_box(&mut sum), g));
+        let correction = Correction { last: last.as_ref(), decay: 1.0, gain: 1.0, gradient: g };
+        let (message, seconds) = time(|| feedback(c, &mut p, correction, layout, &key, &mut memos));
+        let ((), add) = time(|| add(black_box(&mut sum), g.as_slice()));
         if step >= warm {
             steps.push(seconds);
             adds.push(add);
@@ -135,7 +136,7 @@ fn measure(c: &AnyCompressor, layout: &Layout, gradients: &[Vec<f32>], samples: 
     };
     let encodes: Vec<f64> = (0..samples.clamp(1, 3)).map(encode).collect();
     let decode_mean_seconds = decode_mean(c, layout, gradients, samples.min(9));
-    let entropy: f64 = message.iter().map(|p| entropy::bits(p)).sum();
+    let entropy: f64 = message.payloads.iter().map(|p| entropy::bits(p)).sum();
     let (seconds, add_seconds) = (median(steps), median(adds));
     Row {
         compressor: c.to_string(),
@@ -158,17 +159,17 @@ fn measure(c: &AnyCompressor, layout: &Layout, gradients: &[Vec<f32>], samples: 
 }
 
 /// Workers see different gradients; eight of them take turns with the four there are.
-fn decode_mean(c: &AnyCompressor, layout: &Layout, gradients: &[Vec<f32>], samples: usize) -> f64 {
+fn decode_mean(c: &AnyCompressor, layout: &Layout, gradients: &[Vector], samples: usize) -> f64 {
     let messages: Vec<Message> = (0..WORKERS)
         .map(|w| {
             let key = Key { worker: Some(w as u32), ..Key::new(1) };
             let mut memos = vec![Memo::default(); layout.units().len()];
-            backburn_compress::compress(c, &gradients[w % gradients.len()], layout, &key, &mut memos)
+            backburn_compress::compress(c, &gradients[w % gradients.len()], 1.0, layout, &key, &mut memos)
         })
         .collect();
     let inbox: Vec<Option<&Message>> = messages.iter().map(Some).collect();
     let mut y = vec![0.0f32; layout.len()];
-    let mut once = || time(|| decode_into(&mean(&inbox, layout), -1.0, black_box(&mut y), layout)).1;
+    let mut once = || time(|| decode_into(&mean(&inbox, layout).payloads, -1.0, black_box(&mut y), layout)).1;
     once();
     median((0..samples.max(1)).map(|_| once()).collect())
 }
@@ -181,14 +182,14 @@ fn add(e: &mut [f32], g: &[f32]) {
     });
 }
 
-fn normal(d: usize, seed: u64) -> Vec<f32> {
+fn normal(d: usize, seed: u64) -> Vector {
     let chunk = |(i, x): (usize, &mut [f32])| {
         let mut random = Philox::new(seed << 32 | i as u64);
         x.iter_mut().for_each(|x| *x = random.normal());
     };
     let mut x = vec![0.0; d];
     x.par_chunks_mut(1 << 16).enumerate().for_each(chunk);
-    x
+    x.into()
 }
 
 fn time<T>(work: impl FnOnce() -> T) -> (T, f64) {

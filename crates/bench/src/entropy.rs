@@ -1,29 +1,28 @@
 //! What a payload would cost at the entropy of its parts.
 
-use backburn_compress::Payload;
-use backburn_compress::payload::Values;
+use backburn_compress::payload::{Payload, Signs, Values};
 
 /// Bits: log₂ C(d,k) for places, the empirical entropy of signs, levels and exponents, and the plain width of
 /// floats.
 pub fn bits(payload: &Payload) -> f64 {
     match payload {
-        Payload::Dense(v) => values(v),
-        Payload::Signs { len, words, .. } => {
+        Payload::Dense(dense) => values(&dense.values),
+        Payload::Signs(Signs { len, words, .. }) => {
             let set: u64 = words.iter().map(|w| u64::from(w.count_ones())).sum();
             empirical(&[set, *len as u64 - set])
         }
-        Payload::Sparse { len, indices, values: v } => log2_choose(*len, indices.len()) + values(v),
-        Payload::Drawn { values: v, .. } => values(v),
-        Payload::LowRank { p, q, .. } => 32.0 * (p.len() + q.len()) as f64,
-        Payload::Sketch { cells, .. } => 32.0 * cells.len() as f64,
-        Payload::Sum(parts) => parts.iter().map(bits).sum(),
+        Payload::Sparse(sparse) => log2_choose(sparse.len, sparse.indices.len()) + values(&sparse.values),
+        Payload::Drawn(drawn) => values(&drawn.values),
+        Payload::LowRank(low_rank) => 32.0 * (low_rank.p.len() + low_rank.q.len()) as f64,
+        Payload::Sketch(sketch) => 32.0 * sketch.cells.len() as f64,
+        Payload::Sum(sum) => sum.parts.iter().map(bits).sum(),
     }
 }
 
 fn values(values: &Values) -> f64 {
     match values {
         Values::F32(v) => 32.0 * v.len() as f64,
-        Values::F16(_) | Values::Bf16(_) => 16.0 * values.len() as f64,
+        Values::F16(_) | Values::Bf16(_) | Values::Halves(_) => 16.0 * values.len() as f64,
         Values::Levels(v) => {
             let mut counts = [0; 256];
             v.levels.iter().for_each(|l| counts[usize::from(*l as u8)] += 1);

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn backburn(args: &[&str]) -> Output {
-    // A software Vulkan driver complains on stderr where this is not set.
     let mut command = Command::new(env!("CARGO_BIN_EXE_backburn"));
-    command.args(args).env("XDG_RUNTIME_DIR", std::env::temp_dir()).output().expect("the command starts")
+    // A software Vulkan driver complains on stderr where the first is not set; help is as wide as the second.
+    command.args(args).env("XDG_RUNTIME_DIR", std::env::temp_dir()).env("COLUMNS", "100");
+    command.output().expect("the command starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -32,8 +33,8 @@ fn refusals_name_what_is_allowed() {
     insta::assert_snapshot!(refusal(&["train", "--workers", "0"]), @"error: configuration: workers must be at least 1, and is 0");
     insta::assert_snapshot!(refusal(&["train", "--algorithm", "ef-sgd", "--compressor", "sign"]), @"error: `sign` cannot stand under error feedback: its error has no bound relative to its input; use `sign:scaled` instead of `sign`");
     for (args, needle) in [
-        (vec!["train", "--compressor", "top"], "known: identity, sign"),
-        (vec!["train", "--algorithm", "adam"], "known: sgd, compressed-sgd, ef-sgd"),
+        (vec!["train", "--compressor", "top"], "did you mean `topk`? known: identity, "),
+        (vec!["train", "--algorithm", "adam"], "known: sgd, "),
         (vec!["train", "--data", "imagenet"], "fashion-embedded"),
         (vec!["train", "--device", "tpu"], "this build has: auto"),
         (vec!["train", "--resume", "--out", "/nonexistent/run"], "cannot read `/nonexistent/run/config.toml`"),
@@ -42,11 +43,109 @@ fn refusals_name_what_is_allowed() {
         (vec!["data", "fetch", "imagenet"], "fashion-embedded"),
         (vec!["train", "--batch", "18446744073709551615"], "batch must be between 1 and"),
         (vec!["train", "--resume", "--out", "r", "--config", "c"], "cannot be used with"),
+        (vec!["train", "--steps", "1", "--steps", "2"], "cannot be used multiple times"),
+        (vec!["train", "--stesp", "1"], "'--steps'"),
+        (vec!["tran"], "'train'"),
+        (vec!["train", "--model", "lenet"], "resnet20"),
+        (vec!["train", "--compressor", "tpok:0.1"], "did you mean `topk`?"),
+        (vec!["train", "--algorithm", "efsgd"], "did you mean `ef-sgd`?"),
+        (vec!["train", "--compressor", "topk:0.1,values=f16,values=f16"], "`values` is given twice"),
+        (vec!["compressors", "tpok"], "did you mean `topk`?"),
+        (vec!["methods", "efsgd"], "did you mean `ef-sgd`?"),
+        (vec!["reproduce", "nope"], "counterexample-1"),
+        (vec!["reproduce", "all", "nope"], "counterexample-1"),
         (vec!["stability", "--steps", "0"], "steps must be at least 1"),
         (vec!["stability", "--lr", "nan"], "lr and noise must be finite"),
     ] {
         assert!(refusal(&args).contains(needle), "{args:?}: {}", refusal(&args));
     }
+}
+
+#[test]
+fn help_shows_defaults_groups_and_choices() {
+    for page in ["", "train", "data", "replay", "reproduce", "stability", "compressors", "completions"] {
+        let args: Vec<&str> = page.split_whitespace().chain(["--help"]).collect();
+        insta::assert_snapshot!(["help", page].join("-").trim_end_matches('-'), text(&backburn(&args).stdout));
+    }
+}
+
+fn json(args: &[&str]) -> serde_json::Value {
+    let said = text(&backburn(&[args, &["--json"]].concat()).stdout);
+    serde_json::from_str(&said).unwrap_or_else(|e| panic!("{args:?}: {e} in {said}"))
+}
+
+#[test]
+fn every_listing_is_had_as_json() {
+    for (args, name, field) in [
+        (vec!["methods"], "ef-sgd", "equation"),
+        (vec!["compressors"], "topk", "link"),
+        (vec!["data", "list"], "fashion-embedded", "licence"),
+        (vec!["reproduce", "--list"], "max-margin", "claims"),
+    ] {
+        let listed = json(&args);
+        let row = listed.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+        assert!(!row[field].is_null(), "{args:?}: {row}");
+    }
+}
+
+#[test]
+fn one_form_is_shown_with_what_goes_with_it() {
+    let topk = text(&backburn(&["compressors", "topk:0.01"]).stdout);
+    for needle in ["equation", "https://arxiv.org/abs/1809.07599", "values=f32", "α = 0.100", "goes with  sgd"] {
+        assert!(topk.contains(needle), "{needle} in {topk}");
+    }
+    // A plain sign has no place under feedback, a scaled one has; without feedback both go.
+    let method = json(&["methods", "ef-sgd"]);
+    let names = |key: &str| -> Vec<String> {
+        method[key].as_array().unwrap().iter().map(|row| row["form"].as_str().unwrap().into()).collect()
+    };
+    assert!(names("goes_with").contains(&"sign:scaled".into()) && names("not_with").contains(&"sign".into()));
+    let sign = json(&["compressors", "sign"]);
+    let row = |name: &str| sign["goes_with"].as_array().unwrap().iter().find(|row| row["form"] == name).unwrap();
+    assert_eq!(row("ef-sgd")["only"], serde_json::json!(["sign:scaled"]));
+    assert!(row("compressed-sgd")["only"].is_null());
+}
+
+#[test]
+fn completions_know_the_subcommands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = text(&backburn(&["completions", shell]).stdout);
+        assert!(script.contains("reproduce") && script.contains("checkpoint-every"), "{shell}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_not_utf_8_is_an_error() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backburn"));
+    let output =
+        command.args(["train", "--print-config", "--data-dir"]).arg(OsStr::from_bytes(b"a\xffb")).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("data_dir must be UTF-8"), "{said}");
+}
+
+#[test]
+fn a_run_is_overwritten_only_on_demand() {
+    let place = tempfile::tempdir().unwrap();
+    let run = place.path().join("run");
+    let out = run.to_str().unwrap();
+    let args = ["train", "--model", "softmax", "--steps", "2", "--device", "flex", "--out", out];
+    assert!(backburn(&args).status.success());
+    let before = std::fs::read(run.join("summary.json")).unwrap();
+    let said = refusal(&args);
+    assert!(said.contains("config.toml") && said.contains("--resume") && said.contains("--overwrite"), "{said}");
+    assert_eq!(std::fs::read(run.join("summary.json")).unwrap(), before);
+    assert!(backburn(&[&args[..], &["--overwrite", "--seed", "2"]].concat()).status.success());
+    assert_ne!(std::fs::read(run.join("summary.json")).unwrap(), before);
+    // A file of somebody else's is in the way as well.
+    let foreign = place.path().join("foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("config.toml"), "mine").unwrap();
+    let args = ["train", "--steps", "1", "--out", foreign.to_str().unwrap()];
+    assert!(refusal(&args).contains("config.toml"));
+    assert_eq!(std::fs::read_to_string(foreign.join("config.toml")).unwrap(), "mine");
 }
 
 #[test]
@@ -143,7 +242,9 @@ fn a_run_goes_on_with_what_it_began_with_and_beyond_its_end() {
     // Resumed once more it is over, with the workers it had last, and says so.
     let again = backburn(&["train", "--resume", "--out", out.to_str().unwrap()]);
     assert!(again.status.success() && text(&again.stderr).contains("all 6 steps"), "{}", text(&again.stderr));
-    for (change, named) in [(["--seed", "9"], "seed = 9"), (["--partition", "by-class"], "partition = \"by-class\"")] {
+    for (change, named) in
+        [(["--seed", "9"], "seed = 9"), (["--partition", "by-class"], "partition = by-class, was iid")]
+    {
         let refused = train(&[&["--resume", "--workers", "3"], &change[..]].concat());
         assert!(!refused.status.success() && text(&refused.stderr).contains(named), "{}", text(&refused.stderr));
     }

@@ -2,6 +2,7 @@
 
 /// A parameter of a compressor or method that is out of its range.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParameterError {
     /// A ratio outside (0, 1].
     #[error("ratio {0} is outside (0, 1]")]
@@ -28,6 +29,7 @@ pub(crate) fn check_ratio(ratio: f64) -> Result<f64, ParameterError> {
 
 /// Bytes that are not a message of this format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WireError {
     /// The first bytes are not those of a Backburn message.
     #[error("not a Backburn message: it begins with {0:02x?} instead of \"BB\"")]

@@ -1,4 +1,6 @@
-//! Names of random streams.
+//! Names of random draws.
+
+use crate::random::Stream;
 
 /// Which way the message travels for which a draw is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -10,7 +12,7 @@ pub enum Direction {
     Down,
 }
 
-/// The name of one random stream: every draw of the project is a pure function of such a key and a
+/// The name of one draw: every draw of the project is a pure function of such a key and a
 /// counter, so that runs repeat, resume and agree between machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
@@ -26,14 +28,14 @@ pub struct Key {
     pub direction: Direction,
     /// The message round within the step, and the repetition within a message.
     pub round: u32,
-    /// What the draw is for, where a compressor draws more than once.
-    pub stream: u32,
+    /// What the draw is for.
+    pub stream: Stream,
 }
 
 impl Key {
     /// The key of step 0 of a run with this seed; other fields are set with struct update syntax.
     pub fn new(seed: u64) -> Self {
-        Self { seed, step: 0, unit: 0, worker: None, direction: Direction::Up, round: 0, stream: 0 }
+        Self { seed, step: 0, unit: 0, worker: None, direction: Direction::Up, round: 0, stream: Stream::COMPRESSOR }
     }
 
     /// The same key for the given unit.
@@ -47,7 +49,7 @@ impl Key {
     }
 
     /// The same key for the given stream.
-    pub fn stream(self, stream: u32) -> Self {
+    pub fn stream(self, stream: Stream) -> Self {
         Self { stream, ..self }
     }
 
@@ -56,13 +58,13 @@ impl Key {
         Self { worker: None, ..self }
     }
 
-    /// All fields mixed into the 64 bits that seed a [`Philox`](crate::Philox) stream.
+    /// All fields mixed into the 64 bits that seed a [`Philox`](crate::random::Philox) stream.
     ///
     /// The mixing is part of the format: random-k sends this number instead of its indices.
     pub fn draw(&self) -> u64 {
         let worker = self.worker.map_or(0, |w| u64::from(w) + 1);
         let direction = u64::from(self.direction == Direction::Down);
-        let place = u64::from(self.round) << 32 | u64::from(self.stream);
+        let place = u64::from(self.round) << 32 | u64::from(self.stream.number());
         [self.step, self.unit, worker << 1 | direction, place]
             .into_iter()
             .fold(mix(self.seed), |h, field| mix(h ^ field.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
@@ -98,7 +100,7 @@ mod tests {
             Key { worker: Some(1), ..base },
             Key { direction: Direction::Down, ..base },
             Key { round: 1, ..base },
-            Key { stream: 1, ..base },
+            Key { stream: Stream::VALUES, ..base },
         ];
         let mut draws: Vec<u64> = others.iter().chain([&base]).map(Key::draw).collect();
         draws.sort_unstable();

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use crate::error::ParameterError;
 use crate::key::{hash, mix};
-use crate::spec::{Args, SpecError};
+use crate::text::{Args, TextError};
 
 /// One trainable parameter's place in the flat vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,30 +75,31 @@ impl std::fmt::Display for Scope {
 }
 
 impl std::str::FromStr for Scope {
-    type Err = SpecError;
+    type Err = TextError;
 
-    fn from_str(text: &str) -> Result<Self, SpecError> {
+    fn from_str(text: &str) -> Result<Self, TextError> {
         let mut args = Args::parse(text);
         let scope = match args.name() {
             "parameter" => Self::Parameter,
             "global" => Self::Global,
             "bucket" => Self::Bucket(args.required("size")?),
-            other => return Err(SpecError::unknown("scope", other, ["parameter", "global", "bucket:SIZE"])),
+            other => return Err(TextError::unknown("scope", other, ["parameter", "global", "bucket:SIZE"])),
         };
         if scope == Self::Bucket(0) {
-            return Err(crate::ParameterError::Zero("the bucket size").into());
+            return Err(ParameterError::Zero("the bucket size").into());
         }
         args.finish()?;
         Ok(scope)
     }
 }
 
-crate::spec::serde_as_text!(Scope);
+crate::text::serde_as_text!(Scope);
 
 /// Why a model has no layout.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LayoutError {
-    /// No trainable parameters.
+    /// No trainable parameters, or none with a coordinate that is not skipped.
     #[error("the model has no trainable parameters")]
     Empty,
     /// Two parameters of one path.
@@ -111,13 +113,28 @@ pub enum LayoutError {
     Bucket,
 }
 
+/// What is done about a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// It is compressed. The default.
+    #[default]
+    Compressed,
+    /// It is sent as it is: what is small and matters, biases and norms, say.
+    Dense,
+    /// It is left out: no coordinate of the vector, nothing is sent of it and nothing moves it.
+    Skipped,
+}
+
 /// A model as one flat vector: its parameters, and the units that are compressed.
 ///
-/// Units tile the vector. Parameters under `dense_below` coordinates stand at its end, each a unit of its
-/// own, so that the rest stays contiguous for every [`Scope`].
+/// Units tile the vector. Parameters that are sent dense stand at its end, each a unit of its own, so that the rest
+/// stays contiguous for every [`Scope`]. A parameter of rank 0 has one coordinate; one without coordinates has no
+/// unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     parameters: Vec<Parameter>,
+    skipped: Vec<(String, Vec<usize>)>,
     units: Vec<Unit>,
     len: usize,
     fingerprint: u64,
@@ -125,58 +142,92 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Lays out parameters given as (path, shape), in the model's visit order.
+    /// Lays out parameters given as (path, shape), in the model's visit order; those of fewer than `dense_below`
+    /// coordinates are sent dense.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
     pub fn new(parameters: Vec<(String, Vec<usize>)>, scope: Scope, dense_below: usize) -> Result<Self, LayoutError> {
-        let total: u128 = parameters.iter().map(|(_, s)| s.iter().map(|n| *n as u128).product::<u128>()).sum();
+        let parameters = parameters.into_iter().map(|(path, shape)| (path, shape, Policy::Compressed));
+        Self::build(parameters.collect(), scope, dense_below)
+    }
+
+    /// Lays out parameters given as (path, shape, policy), in the model's visit order; of those to be compressed,
+    /// the ones of fewer than `dense_below` coordinates are sent dense.
+    ///
+    /// ```
+    /// # use backburn_compress::{Layout, Policy, Scope};
+    /// let model = [("conv.weight", vec![8, 3, 3, 3]), ("conv.bias", vec![8]), ("scale", vec![])];
+    /// let policy = |path: &str, shape: &[usize]| match shape.len() {
+    ///     0 => Policy::Skipped,
+    ///     1 => Policy::Dense,
+    ///     _ if path.starts_with("head.") => Policy::Dense,
+    ///     _ => Policy::Compressed,
+    /// };
+    /// let parameters = model.map(|(path, shape)| (path.to_string(), shape.clone(), policy(path, &shape)));
+    /// let layout = Layout::build(parameters.into(), Scope::Parameter, 0)?;
+    /// assert_eq!(layout.len(), 216 + 8);
+    /// assert_eq!(layout.units().iter().map(|unit| unit.dense).collect::<Vec<_>>(), [false, true]);
+    /// # Ok::<(), backburn_compress::LayoutError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where no coordinate is left, two parameters have one path, buckets have no size, or there are more coordinates
+    /// than 32-bit indices reach.
+    pub fn build(
+        parameters: Vec<(String, Vec<usize>, Policy)>,
+        scope: Scope,
+        dense_below: usize,
+    ) -> Result<Self, LayoutError> {
+        if scope == Scope::Bucket(0) {
+            return Err(LayoutError::Bucket);
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some((path, ..)) = parameters.iter().find(|(path, ..)| !seen.insert(path)) {
+            return Err(LayoutError::Duplicate(path.clone()));
+        }
+        let (skipped, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|p| p.2 == Policy::Skipped);
+        let skipped: Vec<(String, Vec<usize>)> = skipped.into_iter().map(|(path, shape, _)| (path, shape)).collect();
+        let total: u128 = parameters.iter().map(|(_, s, _)| s.iter().map(|n| *n as u128).product::<u128>()).sum();
         if total > u128::from(u32::MAX) {
             return Err(LayoutError::TooLarge(total));
         }
         if total == 0 {
             return Err(LayoutError::Empty);
         }
-        if scope == Scope::Bucket(0) {
-            return Err(LayoutError::Bucket);
-        }
-        let mut seen = std::collections::HashSet::new();
-        if let Some((path, _)) = parameters.iter().find(|(path, _)| !seen.insert(path.clone())) {
-            return Err(LayoutError::Duplicate(path.clone()));
-        }
         let size = |shape: &[usize]| shape.iter().product::<usize>();
-        let (small, large): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(_, s)| size(s) < dense_below);
-        let compressed: usize = large.iter().map(|(_, s)| size(s)).sum();
+        let (dense, large): (Vec<_>, Vec<_>) =
+            parameters.into_iter().partition(|(_, s, policy)| *policy == Policy::Dense || size(s) < dense_below);
+        let (count, compressed) = (large.len(), large.iter().map(|(_, s, _)| size(s)).sum::<usize>());
         let mut offset = 0;
-        let parameters: Vec<Parameter> = large
-            .into_iter()
-            .chain(small)
-            .map(|(path, shape)| {
-                let range = offset..offset + size(&shape);
-                offset = range.end;
-                Parameter { path, shape, range }
-            })
-            .collect();
+        let place = |(path, shape, _): (String, Vec<usize>, Policy)| {
+            let range = offset..offset + size(&shape);
+            offset = range.end;
+            Parameter { path, shape, range }
+        };
+        let parameters: Vec<Parameter> = large.into_iter().chain(dense).map(place).collect();
         let single = |p: &Parameter, dense| Unit { range: p.range.clone(), dense, ..Unit::tensor(&p.path, &p.shape) };
         let piece = |name: &str, range: Range<usize>| Unit { range: range.clone(), ..Unit::vector(name, range.len()) };
-        let (large, small) = parameters.split_at(parameters.partition_point(|p| p.range.start < compressed));
+        let (large, dense) = parameters.split_at(count);
         let mut units: Vec<Unit> = match scope {
             Scope::Parameter => large.iter().map(|p| single(p, false)).collect(),
-            Scope::Global if compressed > 0 => vec![piece("*", 0..compressed)],
-            Scope::Global => Vec::new(),
+            Scope::Global => vec![piece("*", 0..compressed)],
             Scope::Bucket(size) => (0..compressed)
                 .step_by(size)
                 .enumerate()
                 .map(|(i, start)| piece(&format!("*{i}"), start..(start + size).min(compressed)))
                 .collect(),
         };
-        units.extend(small.iter().map(|p| single(p, true)));
+        units.extend(dense.iter().map(|p| single(p, true)));
         units.retain(|u| !u.is_empty());
-        let fingerprint = parameters.iter().fold(mix(units.len() as u64), |h, p| {
-            p.shape.iter().fold(mix(h ^ hash(p.path.as_bytes())), |h, n| mix(h ^ *n as u64))
-        });
-        let fingerprint = units.iter().fold(fingerprint, |h, u| mix(h ^ u.range.end as u64 ^ u64::from(u.dense) << 63));
-        Ok(Self { parameters, units, len: offset, fingerprint, scope })
+        let fingerprint = fingerprint(&parameters, &skipped, &units, scope);
+        Ok(Self { parameters, skipped, units, len: offset, fingerprint, scope })
     }
 
     /// One vector of this length as a whole model, for problems without a module.
+    ///
+    /// # Errors
+    /// Where there are no coordinates, or more than 32-bit indices reach.
     pub fn flat(len: usize) -> Result<Self, LayoutError> {
         Self::new(vec![("x".into(), vec![len])], Scope::Parameter, 0)
     }
@@ -184,6 +235,11 @@ impl Layout {
     /// The parameters, in the order of the flat vector.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// Paths and shapes of what is left out, see [`Policy::Skipped`].
+    pub fn skipped(&self) -> &[(String, Vec<usize>)] {
+        &self.skipped
     }
 
     /// The units, which tile the flat vector in order.
@@ -201,9 +257,21 @@ impl Layout {
         self.len == 0
     }
 
-    /// A hash of paths, shapes and units: equal in all processes that may exchange messages.
+    /// A hash of paths, shapes, scope and of what is sent dense or left out: equal in all processes that may exchange
+    /// messages, and in all runs that may go on from one another.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// The units' slices of a flat vector.
+    pub(crate) fn split<'a>(&self, mut x: &'a mut [f32]) -> Vec<&'a mut [f32]> {
+        let mut pieces = Vec::with_capacity(self.units.len());
+        for unit in &self.units {
+            let (piece, rest) = x.split_at_mut(unit.len());
+            pieces.push(piece);
+            x = rest;
+        }
+        pieces
     }
 
     /// The scope it was made with.
@@ -216,6 +284,18 @@ impl Layout {
         let i = self.parameters.partition_point(|p| p.range.end <= coordinate);
         self.parameters.get(i)
     }
+}
+
+/// Everything that two layouts may differ by, in an order that leaves no two readings.
+fn fingerprint(parameters: &[Parameter], skipped: &[(String, Vec<usize>)], units: &[Unit], scope: Scope) -> u64 {
+    let tensor = |h: u64, path: &str, shape: &[usize]| {
+        let h = mix(mix(h ^ hash(path.as_bytes())) ^ shape.len() as u64);
+        shape.iter().fold(h, |h, n| mix(h ^ *n as u64))
+    };
+    let h = mix(hash(scope.to_string().as_bytes()) ^ parameters.len() as u64);
+    let h = parameters.iter().fold(h, |h, p| tensor(h, &p.path, &p.shape));
+    let h = skipped.iter().fold(mix(h ^ skipped.len() as u64), |h, (path, shape)| tensor(h, path, shape));
+    units.iter().fold(h, |h, u| mix(h ^ u.range.end as u64 ^ u64::from(u.dense) << 63))
 }
 
 #[cfg(test)]
@@ -242,6 +322,64 @@ mod tests {
                 assert_eq!(dense, [0, 5, 35][[0, 4, 1000].iter().position(|d| *d == dense_below).unwrap()]);
             }
         }
+    }
+
+    #[test]
+    fn fingerprints_tell_apart_whatever_differs() {
+        let build = |parameters: &[(&str, &[usize], Policy)], scope, dense_below| {
+            let own = parameters.iter().map(|(path, shape, policy)| (path.to_string(), shape.to_vec(), *policy));
+            Layout::build(own.collect(), scope, dense_below).unwrap().fingerprint()
+        };
+        use Policy::{Compressed, Dense, Skipped};
+        let a = ("a", [2usize, 3].as_slice(), Compressed);
+        let b = ("b", [4usize].as_slice(), Compressed);
+        let mut all = vec![
+            build(&[a, b], Scope::Parameter, 0),
+            build(&[b, a], Scope::Parameter, 0),
+            build(&[("a", &[3, 2], Compressed), b], Scope::Parameter, 0),
+            build(&[("a", &[6], Compressed), b], Scope::Parameter, 0),
+            build(&[("c", &[2, 3], Compressed), b], Scope::Parameter, 0),
+            build(&[a, b], Scope::Global, 0),
+            build(&[a, b], Scope::Bucket(10), 0),
+            build(&[a, b], Scope::Parameter, 5),
+            build(&[a, b], Scope::Parameter, 50),
+            build(&[a, ("b", &[4], Skipped)], Scope::Parameter, 0),
+            build(&[a], Scope::Parameter, 0),
+            build(&[a], Scope::Global, 0),
+            build(&[a, b, ("s", &[], Skipped)], Scope::Parameter, 0),
+            build(&[a, b, ("s", &[0], Compressed)], Scope::Parameter, 0),
+        ];
+        // What `dense_below` says and what a policy says is the same thing.
+        assert_eq!(build(&[a, ("b", &[4], Dense)], Scope::Parameter, 0), build(&[a, b], Scope::Parameter, 5));
+        let n = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), n);
+    }
+
+    #[test]
+    fn policies_decide_what_is_sent_and_how() {
+        let parameters = vec![
+            ("w".into(), vec![4, 5], Policy::Compressed),
+            ("scale".into(), vec![], Policy::Dense),
+            ("embedding".into(), vec![100], Policy::Skipped),
+            ("empty".into(), vec![0, 3], Policy::Compressed),
+            ("v".into(), vec![], Policy::Compressed),
+        ];
+        for scope in [Scope::Parameter, Scope::Global, Scope::Bucket(8)] {
+            let layout = Layout::build(parameters.clone(), scope, 0).unwrap();
+            assert_eq!(layout.len(), 22);
+            assert_eq!(layout.units().iter().map(Unit::len).sum::<usize>(), 22);
+            assert!(layout.units().iter().all(|u| !u.is_empty() && u.dense == (u.range == (21..22))));
+            assert_eq!(layout.skipped(), [("embedding".to_string(), vec![100])]);
+            assert_eq!(layout.parameters().len(), 4);
+            assert_eq!(layout.parameter_at(20).unwrap().path, "v");
+            assert_eq!(layout.parameter_at(21).unwrap().path, "scale");
+        }
+        let only = |shape: Vec<usize>, policy| Layout::build(vec![("a".into(), shape, policy)], Scope::Global, 0);
+        assert_eq!(only(vec![3], Policy::Skipped), Err(LayoutError::Empty));
+        assert_eq!(only(vec![0], Policy::Compressed), Err(LayoutError::Empty));
+        assert_eq!(only(vec![3], Policy::Dense).unwrap().units().len(), 1);
     }
 
     #[test]

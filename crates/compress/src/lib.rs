@@ -1,62 +1,67 @@
 //! Gradient compressors and the bytes they send.
 //!
-//! This crate knows vectors and bytes, and neither workers nor models nor sockets:
+//! This crate knows vectors and bytes, and neither workers nor models nor sockets. Its wings, of which each knows those
+//! before it only:
 //!
-//! - a [`Layout`] describes a model as one flat vector, cut into [`Unit`]s;
-//! - a [`Compressor`] maps a unit's values to a [`Payload`], lossily;
-//! - a [`Payload`] applies itself to a vector, knows its exact size, and is a written format
-//!   (see [`payload::wire`]);
-//! - a [`Key`] names the random stream of one draw, so that every draw can be repeated;
-//! - [`Feedback`] holds a compressor that error feedback may be put around.
+//! - the ground: [`text`], the grammar of textual forms; [`Layout`], a model as one flat vector, cut into [`Unit`]s;
+//!   [`Key`], the name of a draw; [`Class`], what is known of an error; [`Memo`], what is remembered between steps;
+//! - [`random`]: the generator, subsets, and the one register of streams;
+//! - `kernels`: the inner loops, over slices, of which [`low_rank`] is public;
+//! - [`payload`]: what is sent, one file a kind, and its bytes in [`payload::wire`];
+//! - [`Vector`], and [`Source`], what is compressed, with the primitives by which compressors touch it;
+//! - [`Compressor`], one verb, and [`Feedback`], those that error feedback may be put around;
+//! - [`compressors`]: one a file, with the table of all, and [`AnyCompressor`];
+//! - [`Message`]: what one worker says in one round, [`compress`], [`feedback`] and [`mean`] over a whole model.
 //!
 //! ```
-//! use backburn_compress::{Compressor, Key, Memo, TopK, Unit};
+//! use backburn_compress::{Compressor, Key, Memo, Source, TopK, Unit};
 //!
 //! let unit = Unit::vector("weights", 5);
-//! let payload = TopK::count(2)?.compress(&[0.1, -3.0, 0.2, 0.0, 1.0], &unit, &Key::new(7), &mut Memo::default());
+//! let source = Source::still(&[0.1, -3.0, 0.2, 0.0, 1.0]);
+//! let payload = TopK::count(2)?.compress(source, &unit, &Key::new(7), &mut Memo::default());
 //! assert_eq!(payload.decode(), [0.0, -3.0, 0.0, 0.0, 1.0]);
 //! # Ok::<(), backburn_compress::ParameterError>(())
 //! ```
 
-mod aggregate;
-pub mod bits;
 mod class;
 mod compressor;
 pub mod compressors;
 mod error;
 mod feedback;
-mod finite;
 mod kernels;
 mod key;
 mod layout;
-pub mod low_rank;
 mod memo;
 mod message;
 pub mod payload;
-mod philox;
-mod quantise;
 pub mod random;
 mod simd;
-pub mod sketch;
-pub mod spec;
-mod sweep;
+mod source;
+pub mod text;
+mod vector;
+mod vector_units;
 
-pub use aggregate::mean;
 pub use class::Class;
-pub use compressor::{Compressor, Update};
+pub use compressor::Compressor;
 pub use compressors::{
-    CountSketch, Fcc, HardThreshold, Identity, LowRank, Natural, OneBit, Qsgd, RandomK, Scaled, ScaledSign, Sign,
-    TernGrad, TopK, TwoBit, Unbiased,
+    AnyCompressor, CountSketch, Fcc, HardThreshold, Identity, LowRank, Natural, OneBit, Qsgd, RandomK, Scaled,
+    ScaledSign, Sign, TernGrad, TopK, TwoBit, Unbiased,
 };
 pub use error::{ParameterError, WireError};
-pub use feedback::{Feedback, NotForFeedback};
-pub use finite::{all_finite, first_non_finite};
+pub use feedback::{Feedback, Fits, NotForFeedback};
+pub use kernels::finite::{all_finite, first_non_finite};
+pub use kernels::low_rank;
+pub use kernels::quantise::{Norm, Quantiser};
+pub use kernels::select::Kept;
 pub use key::{Direction, Key};
-pub use layout::{Layout, LayoutError, Parameter, Scope, Unit};
+pub use layout::{Layout, LayoutError, Parameter, Policy, Scope, Unit};
 pub use memo::Memo;
-pub use message::{Message, compress, decode_into, feedback};
+pub use message::{
+    Correction, Message, Note, compress, decode_into, decode_message, encode_message, feedback, majority, mean,
+    mean_at, message_bytes,
+};
 pub use payload::Payload;
-pub use payload::wire::{decode_message, encode_message, message_bytes};
-pub use philox::Philox;
-pub use quantise::Norm;
-pub use spec::AnyCompressor;
+pub use random::{Philox, Stream};
+pub use source::{Source, Update};
+pub use text::{Form, TextError};
+pub use vector::Vector;

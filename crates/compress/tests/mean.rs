@@ -2,9 +2,8 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use backburn_compress::{Compressor, Key, Layout, Memo, Message, Payload, decode_into, mean, sketch};
+use backburn_compress::payload::{Payload, Sketch, Sparse};
+use backburn_compress::{Compressor, Key, Layout, Memo, Message, Source, decode_into, mean};
 use common::{examples, normal};
 
 #[test]
@@ -18,15 +17,15 @@ fn means_are_those_of_the_decoded_vectors() {
             let message = |w: u32| -> Message {
                 let key = Key { worker: Some(w), ..Key::new(3) };
                 let x = normal(d, u64::from(w));
-                vec![Arc::new(c.compress(&x, &layout.units()[0], &key, &mut Memo::default()))]
+                c.compress(Source::still(&x), &layout.units()[0], &key, &mut Memo::default()).into()
             };
             let messages: Vec<Message> = (0..3).map(message).collect();
             // An absent worker counts as zero, not as a smaller n.
             let inbox = [Some(&messages[0]), None, Some(&messages[1]), Some(&messages[2])];
             let mut sum = vec![0.0f32; d];
-            messages.iter().for_each(|m| m[0].axpy(1.0, &mut sum));
+            messages.iter().for_each(|m| m.payloads[0].axpy(1.0, &mut sum));
             let mut got = vec![0.0f32; d];
-            decode_into(&mean(&inbox, &layout), 1.0, &mut got, &layout);
+            decode_into(&mean(&inbox, &layout).payloads, 1.0, &mut got, &layout);
             for (got, sum) in got.iter().zip(sum) {
                 let expected = sum / 4.0;
                 assert!((got - expected).abs() <= 1e-6 * expected.abs(), "{c}: {got} for {expected}");
@@ -40,11 +39,11 @@ fn sparse_means_stay_sparse() {
     let layout = Layout::flat(100).unwrap();
     let c: backburn_compress::AnyCompressor = "topk:k=5".parse().unwrap();
     let message = |w: u64| -> Message {
-        vec![Arc::new(c.compress(&normal(100, w), &layout.units()[0], &Key::new(w), &mut Memo::default()))]
+        c.compress(Source::still(&normal(100, w)), &layout.units()[0], &Key::new(w), &mut Memo::default()).into()
     };
     let (a, b) = (message(1), message(2));
     assert!(
-        matches!(&*mean(&[Some(&a), Some(&b)], &layout)[0], Payload::Sparse { indices, .. } if indices.len() <= 10)
+        matches!(&*mean(&[Some(&a), Some(&b)], &layout).payloads[0], Payload::Sparse(Sparse { indices, .. }) if indices.len() <= 10)
     );
 }
 
@@ -52,13 +51,58 @@ fn sparse_means_stay_sparse() {
 fn sketches_average_cell_by_cell() {
     let layout = Layout::flat(200).unwrap();
     let (x, y) = (normal(200, 1), normal(200, 2));
-    let of = |x: &[f32]| -> Message { vec![Arc::new(sketch::sketch(x, 3, 16, 7))] };
+    let of = |x: &[f32]| -> Message { Payload::from(Sketch::new(x, 3, 16, 7)).into() };
     let (a, b) = (of(&x), of(&y));
     let half: Vec<f32> = x.iter().zip(&y).map(|(x, y)| 0.5 * (x + y)).collect();
-    let (Payload::Sketch { cells: got, .. }, Payload::Sketch { cells: expected, .. }) =
-        (&*mean(&[Some(&a), Some(&b)], &layout)[0], &sketch::sketch(&half, 3, 16, 7))
-    else {
-        panic!("sketches")
-    };
-    got.iter().zip(expected).for_each(|(g, e)| assert!((g - e).abs() < 1e-4));
+    let mean = mean(&[Some(&a), Some(&b)], &layout);
+    let Payload::Sketch(got) = &*mean.payloads[0] else { panic!("a sketch") };
+    let expected = Sketch::new(&half, 3, 16, 7).cells;
+    got.cells.iter().zip(expected).for_each(|(g, e)| assert!((g - e).abs() < 1e-4));
+}
+
+/// Law 11: a mean is finite where its parts are. Summing first and dividing then is not enough at 4 · 10³⁸.
+#[test]
+fn means_of_large_numbers_are_finite() {
+    for d in [1, 40, 5000] {
+        let layout = Layout::flat(d).unwrap();
+        for c in examples() {
+            if d > 1000 && c.to_string().starts_with("sketch") {
+                continue;
+            }
+            let message = |w: u32| -> Message {
+                let key = Key { worker: Some(w), ..Key::new(3) };
+                let x: Vec<f32> = normal(d, u64::from(w)).iter().map(|x| 1e38 * (0.5 + 0.1 * x)).collect();
+                c.compress(Source::still(&x), &layout.units()[0], &key, &mut Memo::default()).into()
+            };
+            let messages: Vec<Message> = (0..8).map(message).collect();
+            if !messages.iter().all(Message::is_finite) {
+                continue;
+            }
+            let inbox: Vec<Option<&Message>> = messages.iter().map(Some).collect();
+            let mut sum = vec![0.0f64; d];
+            for message in &messages {
+                sum.iter_mut().zip(message.payloads[0].decode()).for_each(|(s, v)| *s += f64::from(v));
+            }
+            let got = mean(&inbox, &layout);
+            assert!(got.is_finite(), "{c}");
+            for (got, sum) in got.payloads[0].decode().iter().zip(sum) {
+                assert!(
+                    (f64::from(*got) - sum / 8.0).abs() <= 1e-6 * (sum / 8.0).abs(),
+                    "{c}: {got:e} for {:e}",
+                    sum / 8.0
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn sketches_of_large_numbers_average() {
+    let layout = Layout::flat(20).unwrap();
+    let mut x = [0.0; 20];
+    x[5] = 3e38;
+    let message = Message::from(Payload::from(Sketch::new(&x, 3, 100, 7)));
+    let mean = mean(&[Some(&message); 4], &layout);
+    assert!(mean.is_finite());
+    assert_eq!(mean, message);
 }

@@ -4,15 +4,15 @@ mod common;
 
 use std::sync::Arc;
 
-use backburn_compress::payload::{Format, Values};
+use backburn_compress::payload::{Dense, Format, Values};
 use backburn_compress::{
-    AnyCompressor, Compressor, Key, LowRank, Memo, Payload, Qsgd, RandomK, ScaledSign, TopK, TwoBit, Unbiased, Unit,
-    Update, encode_message, low_rank,
+    AnyCompressor, Compressor, Key, LowRank, Memo, Payload, Qsgd, RandomK, ScaledSign, Source, TopK, TwoBit, Unbiased,
+    Unit, Update, encode_message, low_rank,
 };
 use common::{distance, key, normal, square};
 
 fn decoded(c: &dyn Compressor, x: &[f32]) -> Vec<f32> {
-    c.compress(x, &Unit::vector("v", x.len()), &key(1), &mut Memo::default()).decode()
+    c.compress(Source::still(x), &Unit::vector("v", x.len()), &key(1), &mut Memo::default()).decode()
 }
 
 /// A scale of ‖x‖₂/√d has a relative error of 1.94 on a one-sparse vector of 1024; ‖x‖₁/d stays below 1.
@@ -34,8 +34,8 @@ fn bug_2_bytes_are_real() {
     let unit = Unit::vector("v", 8000);
     let size = |form: &str| {
         let c: AnyCompressor = form.parse().unwrap();
-        let payload = Arc::new(c.compress(&x, &unit, &key(1), &mut Memo::default()));
-        assert_eq!(encode_message(std::slice::from_ref(&payload)).len(), 20 + payload.num_bytes(), "{form}");
+        let payload = Arc::new(c.compress(Source::still(&x), &unit, &key(1), &mut Memo::default()));
+        assert_eq!(encode_message(&vec![payload.clone()].into()).len(), 20 + payload.num_bytes(), "{form}");
         payload.num_bytes()
     };
     assert_eq!(size("sign"), 1000 + 3);
@@ -51,14 +51,19 @@ fn bug_2_bytes_are_real() {
 fn bug_3_masks_are_what_they_say() {
     for seed in 0..200 {
         let c = RandomK::count(7).unwrap();
-        let payload = c.compress(&[1.0; 10], &Unit::vector("v", 10), &key(seed), &mut Memo::default());
+        let payload = c.compress(Source::still(&[1.0; 10]), &Unit::vector("v", 10), &key(seed), &mut Memo::default());
         assert_eq!(payload.decode().iter().filter(|y| **y == 1.0).count(), 7);
     }
     let threshold: AnyCompressor = "threshold:1".parse().unwrap();
     assert_eq!(decoded(&threshold, &[-3.0, 0.5, 1.0, -0.5]), [-3.0, 0.0, 1.0, 0.0]);
     let mut p = [0.0; 2];
     let update = Update { last: None, decay: 1.0, gain: 0.1, gradient: &[1.0, 2.0] };
-    TopK::count(2).unwrap().feedback(&mut p, update, &Unit::vector("v", 2), &key(1), &mut Memo::default());
+    TopK::count(2).unwrap().compress(
+        Source::moving(&mut p, update),
+        &Unit::vector("v", 2),
+        &key(1),
+        &mut Memo::default(),
+    );
     assert_eq!(p, [0.1, 0.2]);
 }
 
@@ -74,10 +79,10 @@ fn bug_4_rounding_returns_to_the_residual() {
     ] {
         let mut p = vec![0.0; 100];
         let update = |last| Update { last, decay: 1.0, gain: 1.0, gradient: &g };
-        let sent = c.feedback(&mut p, update(None), &unit, &key(1), &mut Memo::default());
+        let sent = c.compress(Source::moving(&mut p, update(None)), &unit, &key(1), &mut Memo::default());
         let zero = vec![0.0; 100];
         let update = Update { last: Some(&sent), decay: 1.0, gain: 1.0, gradient: &zero };
-        c.feedback(&mut p, update, &unit, &key(2), &mut Memo::default());
+        c.compress(Source::moving(&mut p, update), &unit, &key(2), &mut Memo::default());
         let residual: Vec<f32> = g.iter().zip(sent.decode()).map(|(g, y)| g - y).collect();
         assert_eq!(p, residual, "{c}");
         assert!(square(&residual) > 0.0, "{c}");
@@ -92,7 +97,7 @@ fn bug_5_quantisation_is_unbiased_and_feedback_needs_it_scaled() {
     let mut mean = [0.0f64; 4];
     let n = 40_000;
     for seed in 0..n {
-        let y = c.compress(&x, &Unit::vector("v", 4), &key(seed), &mut Memo::default()).decode();
+        let y = c.compress(Source::still(&x), &Unit::vector("v", 4), &key(seed), &mut Memo::default()).decode();
         mean.iter_mut().zip(y).for_each(|(m, y)| *m += f64::from(y) / n as f64);
     }
     // Four standard errors of a value of at most 1.
@@ -105,7 +110,7 @@ fn bug_5_quantisation_is_unbiased_and_feedback_needs_it_scaled() {
             let g = normal(d, step);
             let update = Update { last: last.as_ref(), decay: 1.0, gain: 1.0, gradient: &g };
             let key = Key { step, ..Key::new(1) };
-            last = Some(c.feedback(&mut p, update, &Unit::vector("v", d), &key, &mut memo));
+            last = Some(c.compress(Source::moving(&mut p, update), &Unit::vector("v", d), &key, &mut memo));
         }
         square(&p)
     };
@@ -120,11 +125,12 @@ fn bug_5_quantisation_is_unbiased_and_feedback_needs_it_scaled() {
 fn bug_14_indices_reach_as_far_as_tensors() {
     let mut x = vec![0.0f32; 200_000];
     (x[65_535], x[65_536], x[199_999]) = (1.0, 2.0, 3.0);
-    let payload = TopK::count(3).unwrap().compress(&x, &Unit::vector("v", 200_000), &key(1), &mut Memo::default());
-    let message = [Arc::new(payload)];
+    let payload =
+        TopK::count(3).unwrap().compress(Source::still(&x), &Unit::vector("v", 200_000), &key(1), &mut Memo::default());
+    let message = payload.into();
     let read = backburn_compress::decode_message(&encode_message(&message), 200_000).unwrap();
-    let Payload::Sparse { indices, .. } = &*read[0] else { panic!("top-k is sparse") };
-    assert_eq!(*indices, [65_535, 65_536, 199_999]);
+    let Payload::Sparse(sparse) = &*read.payloads[0] else { panic!("top-k is sparse") };
+    assert_eq!(sparse.indices, [65_535, 65_536, 199_999]);
 }
 
 /// Zero and rank-deficient matrices have an orthonormal basis of what there is, and the warm Q recovers.
@@ -133,16 +139,16 @@ fn bug_15_low_rank_survives_matrices_without_rank() {
     let unit = Unit::tensor("m", &[20, 30]);
     let c = LowRank::new(4).unwrap();
     let mut memo = Memo::default();
-    assert_eq!(c.compress(&[0.0; 600], &unit, &key(1), &mut memo).decode(), [0.0; 600]);
+    assert_eq!(c.compress(Source::still(&[0.0; 600]), &unit, &key(1), &mut memo).decode(), [0.0; 600]);
     let rank_one: Vec<f32> = (0..600).map(|i| (1 + i / 30) as f32 * ((i % 30) as f32 - 14.5)).collect();
-    let y = c.compress(&rank_one, &unit, &key(2), &mut memo).decode();
+    let y = c.compress(Source::still(&rank_one), &unit, &key(2), &mut memo).decode();
     assert!(distance(&rank_one, &y) < 1e-8 * square(&rank_one));
     // After which Q has three rows of nothing, and must find four directions again.
     let full = normal(600, 5);
     for step in 3..6 {
-        c.compress(&full, &unit, &key(step), &mut memo);
+        c.compress(Source::still(&full), &unit, &key(step), &mut memo);
     }
-    let y = c.compress(&full, &unit, &key(6), &mut memo).decode();
+    let y = c.compress(Source::still(&full), &unit, &key(6), &mut memo).decode();
     let best_of_one = 0.93 * square(&full);
     assert!(distance(&full, &y) < best_of_one - 0.1 * square(&full));
 
@@ -164,10 +170,10 @@ fn golden_two_bit_threshold() {
     let c = TwoBit::new(4.0).unwrap();
     let unit = Unit::vector("v", 10);
     let update = Update { last: None, decay: 1.0, gain: 1.0, gradient: &g };
-    let sent = c.feedback(&mut p, update, &unit, &key(1), &mut Memo::default());
+    let sent = c.compress(Source::moving(&mut p, update), &unit, &key(1), &mut Memo::default());
     assert_eq!(sent.decode(), [-4.0, 0.0, 0.0, 4.0, 4.0, 4.0, 0.0, -4.0, -4.0, -4.0]);
     sent.axpy(-1.0, &mut p);
     assert_eq!(p, [-5.0, -1.0, 2.0, 2.0, 4.0, 3.0, 0.0, -1.0, -6.0, -96.0]);
-    let Payload::Dense(Values::Levels(levels)) = sent else { panic!("levels") };
+    let Payload::Dense(Dense { values: Values::Levels(levels) }) = sent else { panic!("levels") };
     assert_eq!(levels.most, 1);
 }

@@ -2,9 +2,8 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use backburn_compress::{Compressor, Memo, Message, Payload, decode_message, encode_message, message_bytes};
+use backburn_compress::payload::Sketch;
+use backburn_compress::{Compressor, Memo, Message, Payload, Source, decode_message, encode_message, message_bytes};
 use common::{adversarial, examples, key, normal, units};
 use proptest::prelude::*;
 
@@ -17,13 +16,13 @@ fn messages() -> Vec<Message> {
         for len in [1, 2, 60, 63, 64, 65, 420] {
             for unit in units(len) {
                 let x = normal(len, len as u64);
-                messages.push(vec![Arc::new(c.compress(&x, &unit, &key(2), &mut Memo::default()))]);
+                messages.push(c.compress(Source::still(&x), &unit, &key(2), &mut Memo::default()).into());
             }
         }
     }
-    messages.push(vec![Arc::new(Payload::zero(9))]);
-    messages.push(vec![Arc::new(backburn_compress::sketch::sketch(&normal(50, 1), 3, 7, 4))]);
-    messages.push(messages.iter().take(7).map(|m| m[0].clone()).collect());
+    messages.push(Payload::zero(9).into());
+    messages.push(Payload::from(Sketch::new(&normal(50, 1), 3, 7, 4)).into());
+    messages.push(messages.iter().take(7).map(|m: &Message| m.payloads[0].clone()).collect());
     messages
 }
 
@@ -41,7 +40,7 @@ fn seal(count: u32, body: &[u8]) -> Vec<u8> {
 /// Decodes and, where that succeeds, applies and encodes again.
 fn harmless(bytes: &[u8]) {
     if let Ok(message) = decode_message(bytes, LIMIT) {
-        for payload in &message {
+        for payload in &message.payloads {
             assert!(payload.len() as u64 <= LIMIT);
             assert_eq!(payload.decode().len(), payload.len());
         }
@@ -54,13 +53,13 @@ fn what_is_sent_is_what_was_applied() {
     for c in examples() {
         for (name, x) in adversarial() {
             for unit in units(x.len()) {
-                let payload = c.compress(&x, &unit, &key(7), &mut Memo::default());
-                let bytes = encode_message(&[Arc::new(payload.clone())]);
+                let payload = c.compress(Source::still(&x), &unit, &key(7), &mut Memo::default());
+                let bytes = encode_message(&payload.clone().into());
                 assert_eq!(bytes.len(), 20 + payload.num_bytes(), "{c} on {name}");
                 let read = decode_message(&bytes, x.len() as u64).unwrap_or_else(|e| panic!("{c} on {name}: {e}"));
-                assert_eq!(*read[0], payload, "{c} on {name}");
+                assert_eq!(*read.payloads[0], payload, "{c} on {name}");
                 let bits = |p: &Payload| p.decode().iter().map(|y| y.to_bits()).collect::<Vec<_>>();
-                assert_eq!(bits(&read[0]), bits(&payload), "{c} on {name}");
+                assert_eq!(bits(&read.payloads[0]), bits(&payload), "{c} on {name}");
             }
         }
     }
@@ -74,12 +73,12 @@ fn every_truncation_is_refused() {
             assert!(decode_message(&bytes[..len], LIMIT).is_err());
             // With a header that fits, so that the payloads themselves are cut.
             if len >= 20 {
-                assert!(decode_message(&seal(message.len() as u32, &bytes[20..len]), LIMIT).is_err());
+                assert!(decode_message(&seal(message.payloads.len() as u32, &bytes[20..len]), LIMIT).is_err());
             }
         }
         let mut longer = bytes[20..].to_vec();
         longer.push(0);
-        assert!(decode_message(&seal(message.len() as u32, &longer), LIMIT).is_err());
+        assert!(decode_message(&seal(message.payloads.len() as u32, &longer), LIMIT).is_err());
     }
 }
 
@@ -145,7 +144,7 @@ proptest! {
         if let Some(cut) = cut {
             body.truncate(cut.index(body.len()));
         }
-        harmless(&seal(message.len() as u32, &body));
+        harmless(&seal(message.payloads.len() as u32, &body));
     }
 
     #[test]
@@ -155,7 +154,7 @@ proptest! {
 
     #[test]
     fn random_payloads_of_every_kind_do_no_harm(
-        kind in 0u8..9, format in 0u8..5, len in 0u8..127, body in prop::collection::vec(any::<u8>(), 0..200),
+        kind in 0u8..9, format in 0u8..6, len in 0u8..127, body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let mut bytes = vec![kind | format << 4, len];
         bytes.extend(body);

@@ -2,7 +2,5 @@
 
 pub mod data;
 pub mod models;
-pub mod problems;
-pub mod reproduce;
 pub mod run;
-pub mod strategy;
+pub mod session;

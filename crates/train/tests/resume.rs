@@ -2,7 +2,8 @@
 
 use backburn_train::data::{self, Options, Split};
 use backburn_train::models::ModelKind;
-use backburn_train::run::{RunConfig, RunFolder, Schedule, Trainer, run};
+use backburn_train::run::{RunConfig, RunFolder, Trainer, run};
+use backburn_train::session::Schedule;
 
 fn small() -> Split {
     let split = data::load("fashion-embedded", &Options::default()).unwrap();
@@ -37,7 +38,7 @@ fn four_workers_with_batch_normalisation() {
         let mut bytes = Vec::new();
         for step in 0..6 {
             if step == 3 {
-                bytes = whole.snapshot().to_bytes();
+                bytes = whole.snapshot().unwrap().to_bytes();
             }
             whole.step().unwrap();
         }
@@ -47,9 +48,9 @@ fn four_workers_with_batch_normalisation() {
         for _ in 3..6 {
             resumed.step().unwrap();
         }
-        let (a, b) = (whole.evaluate().unwrap(), resumed.evaluate().unwrap());
+        let (a, b) = (whole.trains().evaluate().unwrap(), resumed.trains().evaluate().unwrap());
         assert_eq!(a.loss.to_bits(), b.loss.to_bits(), "{algorithm} {compressor}: evaluation output");
-        let (mut a, mut b) = (whole.snapshot(), resumed.snapshot());
+        let (mut a, mut b) = (whole.snapshot().unwrap(), resumed.snapshot().unwrap());
         for snapshot in [&mut a, &mut b] {
             snapshot.numbers.remove("run.seconds"); // wall-clock time is not state
         }
@@ -77,7 +78,7 @@ fn a_run_interrupted_in_its_folder_goes_on_and_its_metrics_have_every_step_once(
     let resumed = run(longer, &Options::default(), Some(&folder), true, &mut ()).unwrap();
     assert_eq!(resumed.steps, 8);
     assert_eq!(lines(), [0, 1, 2, 3, 4, 5, 6, 7]);
-    assert!(resumed.megabytes_up > summary.megabytes_up);
+    assert!(resumed.megabytes.up > summary.megabytes.up);
     assert!(summary.compression_ratio > 5.0, "bytes were saved: {}", summary.compression_ratio);
 }
 

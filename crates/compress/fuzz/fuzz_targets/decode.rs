@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     bytes.extend(crc.to_le_bytes());
     bytes.extend(body);
     if let Ok(message) = decode_message(&bytes, LIMIT) {
-        for payload in &message {
+        for payload in &message.payloads {
             assert!(payload.len() as u64 <= LIMIT);
             assert_eq!(payload.decode().len(), payload.len());
         }

@@ -1,8 +1,7 @@
 use std::fmt;
 
-use crate::ParameterError;
-use crate::error::check_ratio;
-use crate::spec::{Args, SpecError};
+use crate::error::{ParameterError, check_ratio};
+use crate::text::{Args, TextError};
 
 /// How many coordinates of a unit are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,7 +27,7 @@ impl Amount {
         }
     }
 
-    pub fn parse(args: &mut Args) -> Result<Self, SpecError> {
+    pub fn parse(args: &mut Args) -> Result<Self, TextError> {
         Ok(match args.named("k")? {
             Some(k) => Self::count(k)?,
             None => Self::ratio(args.required("ratio")?)?,

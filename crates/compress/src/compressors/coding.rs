@@ -2,10 +2,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::qsgd;
+use crate::error::ParameterError;
+use crate::kernels::quantise::{Norm, Quantiser};
+use crate::key::Key;
 use crate::payload::{Format, Values};
-use crate::quantise::{Norm, Quantiser};
-use crate::sweep::Source;
-use crate::{Key, ParameterError};
+use crate::random::Stream;
+use crate::source::Source;
+use crate::text::Expected;
 
 /// How a sparsifier writes the values that it keeps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +24,9 @@ impl Coding {
     const BUCKET: usize = 512;
 
     /// Levels on each side of zero, 1 … 127.
+    ///
+    /// # Errors
+    /// Where `levels` is not in 1 … 127.
     pub fn levels(levels: usize) -> Result<Self, ParameterError> {
         qsgd::check_levels(levels).map(Self::Levels)
     }
@@ -45,10 +51,10 @@ impl Coding {
         match self {
             Self::Plain(format) => Values::new(values, format),
             Self::Levels(most) => {
-                let draw = key.stream(key.stream.wrapping_add(1)).draw();
+                let draw = key.stream(Stream::VALUES).draw();
                 let factor = self.share(values.len());
                 let quantiser = Quantiser { most, bucket: Self::BUCKET, norm: Norm::Max, factor, draw };
-                Values::Levels(quantiser.quantise(Source::Still(&values)))
+                Values::Levels(Source::still(&values).quantise(&quantiser))
             }
         }
     }
@@ -91,6 +97,6 @@ impl FromStr for Coding {
     }
 }
 
-impl crate::spec::Expected for Coding {
+impl Expected for Coding {
     const EXPECTED: &'static str = "`f32`, `f16`, `bf16` or `qsgd:1` … `qsgd:127`";
 }

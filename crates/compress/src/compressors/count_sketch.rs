@@ -1,18 +1,27 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Amount, Entry};
-use crate::payload::Values;
-use crate::sketch::{heaviest, sketch};
-use crate::{Class, Compressor, Feedback, Key, Memo, ParameterError, Payload, Unit};
+use super::Amount;
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::error::ParameterError;
+use crate::feedback::Feedback;
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::{Payload, Sketch, Sparse, Values};
+use crate::source::Source;
+use crate::text::Form;
 
 /// Top-k by count-sketch (Ivkin et al. 2019): the k coordinates of largest estimated magnitude, with their exact
 /// values.
 ///
 /// Jointly, workers add their sketches and then their values at the common places: see
-/// [`sketch`](crate::sketch), whose sizes this type carries. Alone, as a compressor, it needs no second round: the
+/// [`Sketch`], whose sizes this type carries. Alone, as a compressor, it needs no second round: the
 /// worker looks at its own sketch and sends places and values. Keeping exact values it never adds to the error,
-/// but a sketch can mislead it: at its worst α is 0.
+/// but a sketch can mislead it: at its worst α is 0, and nothing is promised of the residual.
+///
+/// <https://arxiv.org/abs/1903.04488>
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CountSketch {
     rows: usize,
@@ -20,10 +29,14 @@ pub struct CountSketch {
     k: Option<usize>,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "sketch",
     usage: "sketch:RATIO|cols=COUNT[,rows=5][,k=COUNT]",
     about: "the k coordinates (default: a tenth of the cells) that a count-sketch finds heaviest",
+    equation: "C(x)_j = x_j for the k largest |median_r S(x)_r,j|, 0 elsewhere",
+    source: "Communication-Efficient Distributed SGD with Sketching, Ivkin, Rothchild, Ullah, Braverman, Stoica, Arora 2019",
+    link: "https://arxiv.org/abs/1903.04488",
+    defaults: &[("rows=5", "independent rows of cells"), ("k=cells/10", "coordinates that are kept")],
     examples: &["sketch:0.2", "sketch:cols=20,rows=3,k=4"],
     parse: |args| {
         let rows = args.named("rows")?.unwrap_or(5);
@@ -39,16 +52,25 @@ pub(super) const ENTRY: Entry = Entry {
 
 impl CountSketch {
     /// Five rows, with ⌈ratio·d⌉ cells in all.
+    ///
+    /// # Errors
+    /// Where `ratio` is not in (0, 1].
     pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
         Ok(Self { rows: 5, cells: Amount::ratio(ratio)?, k: None })
     }
 
     /// Five rows of this many columns.
+    ///
+    /// # Errors
+    /// Where there are none.
     pub fn columns(columns: usize) -> Result<Self, ParameterError> {
         Ok(Self { rows: 5, cells: Amount::count(columns)?, k: None })
     }
 
     /// With this many rows, 1 … 64.
+    ///
+    /// # Errors
+    /// Where `rows` is not in 1 … 64.
     pub fn with_rows(self, rows: usize) -> Result<Self, ParameterError> {
         if (1..=64).contains(&rows) {
             Ok(Self { rows, ..self })
@@ -58,6 +80,9 @@ impl CountSketch {
     }
 
     /// Keeping `k` ≥ 1 coordinates of every unit.
+    ///
+    /// # Errors
+    /// Where `k` is 0.
     pub fn with_k(self, k: usize) -> Result<Self, ParameterError> {
         if k == 0 { Err(ParameterError::Zero("k")) } else { Ok(Self { k: Some(k), ..self }) }
     }
@@ -78,9 +103,9 @@ impl CountSketch {
     }
 
     /// A unit's sketch: round one of the joint method, hashed alike by all workers.
-    pub fn sketch(&self, x: &[f32], key: &Key) -> Payload {
-        let (rows, columns) = self.shape(x.len());
-        sketch(x, rows, columns, key.shared().draw())
+    pub fn sketch(&self, source: &mut Source<'_>, key: &Key) -> Sketch {
+        let (rows, columns) = self.shape(source.len());
+        source.sketch(rows, columns, key.shared().draw())
     }
 }
 
@@ -103,12 +128,13 @@ impl From<CountSketch> for Feedback {
 
 impl Compressor for CountSketch {
     fn class(&self, _: &Unit) -> Class {
-        Class::Contractive(0.0)
+        Class::NonExpansive
     }
 
-    fn compress(&self, x: &[f32], _: &Unit, key: &Key, _: &mut Memo) -> Payload {
-        let indices = heaviest(&self.sketch(x, key), self.k(x.len()));
-        let values = indices.iter().map(|i| x[*i as usize]).collect();
-        Payload::Sparse { len: x.len(), indices, values: Values::F32(values) }
+    fn compress(&self, mut source: Source<'_>, _: &Unit, key: &Key, _: &mut Memo) -> Payload {
+        let len = source.len();
+        let indices = self.sketch(&mut source, key).heaviest(self.k(len));
+        let values = Values::F32(source.gather(&indices));
+        Sparse { len, indices, values }.into()
     }
 }

@@ -1,23 +1,35 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Entry;
-use crate::payload::wire::MAX_PARTS;
-use crate::spec::{AnyCompressor, SpecError};
-use crate::{Class, Compressor, Feedback, Key, Memo, ParameterError, Payload, Unit};
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::error::ParameterError;
+use crate::feedback::{Feedback, Fits};
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::{Payload, Sum, wire::MAX_PARTS};
+use crate::source::Source;
+use crate::text::Form;
 
 /// Fast compressed communication, FCC(C, R) of NEOLITHIC (Huang et al. 2022): R rounds of C, each on what the ones
 /// before left over; the payload is their sum. α becomes 1 − (1 − α)^R; an absolute κ stays. Every round draws anew.
+///
+/// <https://arxiv.org/abs/2206.03665>
 #[derive(Clone, Debug)]
 pub struct Fcc {
     rounds: usize,
     of: Feedback,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "fcc",
     usage: "fcc:rounds=COUNT,of=COMPRESSOR",
     about: "several rounds of a compressor, each on what is left over",
+    equation: "C₀ = 0, C_r = C_{r−1} + C(x − C_{r−1}), r = 1 … R",
+    source: "Lower Bounds and Nearly Optimal Algorithms in Distributed Learning with Communication Compression, Huang, Chen, Yin, Yuan 2022",
+    link: "https://arxiv.org/abs/2206.03665",
+    defaults: &[],
     examples: &[
         "fcc:rounds=3,of=topk:0.1",
         "fcc:rounds=4,of=randk:0.1",
@@ -26,16 +38,18 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     parse: |args| {
         let rounds = args.required("rounds")?;
-        let text = args.required::<String>("of")?;
-        let of = Feedback::try_from(text.parse::<AnyCompressor>()?).map_err(|e| SpecError::Refused(e.to_string()))?;
+        let of: Feedback = args.required::<String>("of")?.parse()?;
         Ok(Arc::new(Fcc::new(rounds, of)?))
     },
 };
 
 impl Fcc {
     /// `rounds` of a compressor; with the rounds of `of` itself, 64 at most.
-    pub fn new(rounds: usize, of: impl Into<Feedback>) -> Result<Self, ParameterError> {
-        let of = of.into();
+    ///
+    /// # Errors
+    /// Where `rounds` is 0, or there are more than 64 with those of `of`.
+    pub fn new(rounds: usize, of: impl Fits<Feedback>) -> Result<Self, ParameterError> {
+        let of = of.fit();
         let most = MAX_PARTS / of.compressor().parts().max(1);
         if (1..=most).contains(&rounds) {
             Ok(Self { rounds, of })
@@ -73,21 +87,29 @@ impl Compressor for Fcc {
         self.rounds * self.of.compressor().parts()
     }
 
-    fn compress(&self, x: &[f32], unit: &Unit, key: &Key, memo: &mut Memo) -> Payload {
-        let mut left = std::mem::take(&mut memo.work);
-        left.clear();
-        left.extend_from_slice(x);
+    fn compress(&self, mut source: Source<'_>, unit: &Unit, key: &Key, memo: &mut Memo) -> Payload {
+        let (inner, gain) = (self.of.compressor(), source.gain());
+        let name = |round: usize| key.round(key.round.wrapping_mul(MAX_PARTS as u32).wrapping_add(round as u32));
+        let first = inner.compress(source.reborrow(), unit, &name(0), memo);
+        let mut left = source.minus(&first, std::mem::take(&mut memo.work));
         let mut parts = Vec::with_capacity(self.rounds);
-        for round in 0..self.rounds as u32 {
-            let key = key.round(key.round.wrapping_mul(MAX_PARTS as u32).wrapping_add(round));
-            let payload = self.of.compressor().compress(&left, unit, &key, memo);
-            payload.axpy(-1.0, &mut left);
-            match payload {
-                Payload::Sum(inner) => parts.extend(inner),
-                one => parts.push(one),
-            }
+        add(&mut parts, first);
+        for round in 1..self.rounds {
+            // What is left over is in the same units.
+            let source = left.source().in_units_of(gain);
+            let payload = inner.compress(source, unit, &name(round), memo);
+            payload.axpy(-1.0, left.as_mut_slice());
+            add(&mut parts, payload);
         }
-        memo.work = left;
-        Payload::Sum(parts)
+        memo.work = left.into_vec();
+        Sum { parts }.into()
+    }
+}
+
+/// Another part; the parts of a sum by themselves.
+fn add(parts: &mut Vec<Payload>, payload: Payload) {
+    match payload {
+        Payload::Sum(sum) => parts.extend(sum.parts),
+        one => parts.push(one),
     }
 }

@@ -1,19 +1,28 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Entry;
-use crate::payload::Values;
-use crate::sweep::{BLOCK, Source, task};
-use crate::{Class, Compressor, Feedback, Key, Memo, Payload, Unit, Update};
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::feedback::Feedback;
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::Payload;
+use crate::source::Source;
+use crate::text::Form;
 
-/// C(x) = x: every method with it equals its uncompressed parent.
+/// C(x) = x: every method with it equals its uncompressed parent. The trivial contraction, α = 1 (<https://arxiv.org/abs/1809.07599>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity;
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "identity",
     usage: "identity",
     about: "everything, uncompressed",
+    equation: "C(x) = x",
+    source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018 (k = d)",
+    link: "https://arxiv.org/abs/1809.07599",
+    defaults: &[],
     examples: &["identity"],
     parse: |_| Ok(Arc::new(Identity)),
 };
@@ -39,16 +48,7 @@ impl Compressor for Identity {
         true
     }
 
-    fn compress(&self, x: &[f32], _: &Unit, _: &Key, _: &mut Memo) -> Payload {
-        Payload::Dense(Values::F32(x.to_vec()))
-    }
-
-    fn feedback(&self, p: &mut [f32], update: Update<'_>, _: &Unit, _: &Key, _: &mut Memo) -> Payload {
-        let mut values = vec![0.0; p.len()];
-        let mut outputs: Vec<_> = values.chunks_mut(task(BLOCK)).collect();
-        Source::moving(p, update).sweep(BLOCK, &mut outputs, |values, start, x| {
-            values[start % task(BLOCK)..][..x.len()].copy_from_slice(x);
-        });
-        Payload::Dense(Values::F32(values))
+    fn compress(&self, mut source: Source<'_>, _: &Unit, _: &Key, _: &mut Memo) -> Payload {
+        Payload::floats(source.dense())
     }
 }

@@ -1,33 +1,49 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Entry, Identity};
-use crate::low_rank::{first_q, matrix, orthonormalise, refresh_q, sweep_times_q, transpose_times};
-use crate::sweep::Source;
-use crate::{Class, Compressor, Feedback, Key, Memo, ParameterError, Payload, Unit, Update};
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::error::ParameterError;
+use crate::feedback::Feedback;
+use crate::kernels::low_rank::{first_q, matrix, orthonormalise, refresh_q};
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::{self, Payload};
+use crate::source::Source;
+use crate::text::Form;
 
 /// Rank-r projection by one step of power iteration (k-PCA; PowerSGD, Vogels et al. 2019): the unit as a matrix
 /// M = [d₀, d/d₀], P = M·Q made orthonormal, Q ← Mᵀ·P, C(M) = P·Qᵀ. Q starts at random, the same for all
 /// workers, and each step from the last one's. One-dimensional units, and those that the factors would not
 /// shorten, go dense.
 ///
-/// C is a projection, so ‖x − C(x)‖ ≤ ‖x‖; at its worst α is 0. Joint PowerSGD, which averages P and Q over
-/// the workers, is made of the steps in [`low_rank`](crate::low_rank).
+/// C is a projection, so ‖x − C(x)‖ ≤ ‖x‖; at its worst α is 0, and nothing is promised of the residual. Joint PowerSGD, which averages P and Q over
+/// the workers, is made of the steps in [`low_rank`](crate::kernels::low_rank).
+///
+/// <https://arxiv.org/abs/1905.13727>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LowRank {
     rank: usize,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "lowrank",
     usage: "lowrank:RANK",
     about: "a matrix of this rank, by power iteration",
+    equation: "C(M) = P·Qᵀ, P = orthonormal(M·Q), Q ← Mᵀ·P",
+    source: "PowerSGD, Vogels, Karimireddy, Jaggi 2019",
+    link: "https://arxiv.org/abs/1905.13727",
+    defaults: &[],
     examples: &["lowrank:1", "lowrank:4"],
     parse: |args| Ok(Arc::new(LowRank::new(args.required("rank")?)?)),
 };
 
 impl LowRank {
     /// Of rank `rank` ≥ 1.
+    ///
+    /// # Errors
+    /// Where `rank` is 0.
     pub fn new(rank: usize) -> Result<Self, ParameterError> {
         if rank == 0 { Err(ParameterError::Zero("rank")) } else { Ok(Self { rank }) }
     }
@@ -52,39 +68,20 @@ impl From<LowRank> for Feedback {
 
 impl Compressor for LowRank {
     fn class(&self, unit: &Unit) -> Class {
-        Class::Contractive(if matrix(unit, self.rank).is_some() { 0.0 } else { 1.0 })
+        if matrix(unit, self.rank).is_some() { Class::NonExpansive } else { Class::Contractive(1.0) }
     }
 
-    fn compress(&self, x: &[f32], unit: &Unit, key: &Key, memo: &mut Memo) -> Payload {
-        let Some((rows, columns)) = matrix(unit, self.rank) else { return Identity.compress(x, unit, key, memo) };
-        let p = self.start(columns, key, memo, |q| sweep_times_q(Source::Still(x), rows, q, self.rank));
-        self.finish(x, rows, p, memo)
-    }
-
-    fn feedback(&self, m: &mut [f32], update: Update<'_>, unit: &Unit, key: &Key, memo: &mut Memo) -> Payload {
-        let Some((rows, columns)) = matrix(unit, self.rank) else {
-            return Identity.feedback(m, update, unit, key, memo);
-        };
-        let p = self.start(columns, key, memo, |q| sweep_times_q(Source::moving(m, update), rows, q, self.rank));
-        self.finish(m, rows, p, memo)
-    }
-}
-
-impl LowRank {
-    /// P = M·Q with the warm Q.
-    fn start(&self, columns: usize, key: &Key, memo: &mut Memo, times: impl FnOnce(&[f32]) -> Vec<f32>) -> Vec<f32> {
-        if memo.values.len() != self.rank * columns {
-            memo.values = first_q(columns, self.rank, key);
+    fn compress(&self, mut source: Source<'_>, unit: &Unit, key: &Key, memo: &mut Memo) -> Payload {
+        let rank = self.rank;
+        let Some((rows, columns)) = matrix(unit, rank) else { return Payload::floats(source.dense()) };
+        if memo.values.len() != rank * columns {
+            memo.values = first_q(columns, rank, key);
         }
         refresh_q(&mut memo.values, columns, key);
-        times(&memo.values)
-    }
-
-    /// Q = Mᵀ·P for the orthonormalised P.
-    fn finish(&self, m: &[f32], rows: usize, mut p: Vec<f32>, memo: &mut Memo) -> Payload {
-        orthonormalise(&mut p, self.rank);
-        let q = transpose_times(m, rows, &p, self.rank);
+        let mut p = source.times(rows, &memo.values, rank);
+        orthonormalise(&mut p, rank);
+        let q = source.transpose_times(rows, &p, rank);
         memo.values.copy_from_slice(&q);
-        Payload::LowRank { rows, rank: self.rank, p, q }
+        payload::LowRank { rows, rank, p, q }.into()
     }
 }

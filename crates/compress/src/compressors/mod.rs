@@ -1,11 +1,9 @@
-//! One compressor a file, and the table of their textual forms.
-
-use std::sync::Arc;
-
-use crate::Compressor;
-use crate::spec::{Args, SpecError};
+//! One compressor a file, and the one table of their textual forms.
+//!
+//! A compressor touches what it compresses by the primitives of its [`Source`](crate::Source) alone.
 
 mod amount;
+mod any;
 mod coding;
 mod count_sketch;
 mod fcc;
@@ -24,6 +22,7 @@ mod top_k;
 mod two_bit;
 
 use amount::Amount;
+pub use any::{AnyCompressor, TABLE};
 pub use coding::Coding;
 pub use count_sketch::CountSketch;
 pub use fcc::Fcc;
@@ -38,37 +37,5 @@ pub use scaled::{Scaled, Unbiased};
 pub use scaled_sign::ScaledSign;
 pub use sign::Sign;
 pub use tern_grad::TernGrad;
-pub use top_k::{TopK, top_indices};
+pub use top_k::TopK;
 pub use two_bit::TwoBit;
-
-/// One textual form.
-#[derive(Debug)]
-pub struct Entry {
-    /// The word before the colon.
-    pub name: &'static str,
-    /// The form with its arguments.
-    pub usage: &'static str,
-    /// What it does, in a line.
-    pub about: &'static str,
-    /// Forms that parse; tests run each of them through every law.
-    pub examples: &'static [&'static str],
-    /// Takes its arguments and builds it.
-    pub parse: fn(&mut Args) -> Result<Arc<dyn Compressor>, SpecError>,
-}
-
-/// All textual forms: a new compressor adds its row.
-pub static TABLE: &[Entry] = &[
-    identity::ENTRY,
-    sign::ENTRY,
-    one_bit::ENTRY,
-    two_bit::ENTRY,
-    top_k::ENTRY,
-    random_k::ENTRY,
-    hard_threshold::ENTRY,
-    qsgd::ENTRY,
-    tern_grad::ENTRY,
-    natural::ENTRY,
-    low_rank::ENTRY,
-    count_sketch::ENTRY,
-    fcc::ENTRY,
-];

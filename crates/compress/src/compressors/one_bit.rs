@@ -1,20 +1,31 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Entry;
-use crate::kernels::{masks, sums};
-use crate::sweep::{BLOCK, Source, task};
-use crate::{Class, Compressor, Feedback, Key, Memo, Payload, Unit, Update};
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::feedback::Feedback;
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::Payload;
+use crate::source::Source;
+use crate::text::Form;
 
 /// 1-bit SGD (Seide et al. 2014): non-negative coordinates become their mean, negative ones theirs.
 /// What it keeps, n₊μ₊² + n₋μ₋², is at least ‖x‖₁²/d, so α ≥ 1/d.
+///
+/// <https://doi.org/10.21437/Interspeech.2014-274>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OneBit;
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "onebit",
     usage: "onebit",
     about: "one bit a coordinate: the mean of the non-negatives, or of the negatives",
+    equation: "C(x)_j = mean of {x_i ≥ 0} where x_j ≥ 0, mean of {x_i < 0} elsewhere",
+    source: "1-Bit Stochastic Gradient Descent, Seide, Fu, Droppo, Li, Yu 2014",
+    link: "https://doi.org/10.21437/Interspeech.2014-274",
+    defaults: &[],
     examples: &["onebit"],
     parse: |_| Ok(Arc::new(OneBit)),
 };
@@ -36,27 +47,8 @@ impl Compressor for OneBit {
         Class::Contractive(1.0 / unit.len().max(1) as f64)
     }
 
-    fn compress(&self, x: &[f32], _: &Unit, _: &Key, _: &mut Memo) -> Payload {
-        levels(Source::Still(x))
+    fn compress(&self, mut source: Source<'_>, _: &Unit, _: &Key, _: &mut Memo) -> Payload {
+        let means = |sums: [f64; 2], n: [usize; 2]| [0, 1].map(|side| (sums[side] / n[side].max(1) as f64) as f32);
+        source.signs_with_sides(means).into()
     }
-
-    fn feedback(&self, p: &mut [f32], update: Update<'_>, _: &Unit, _: &Key, _: &mut Memo) -> Payload {
-        levels(Source::moving(p, update))
-    }
-}
-
-/// One pass: signs, and the sums of either side block by block.
-fn levels(source: Source<'_>) -> Payload {
-    let len = source.len();
-    let mut words = vec![0u64; len.div_ceil(64)];
-    let mut blocks = vec![[0.0; 2]; len.div_ceil(BLOCK)];
-    let outputs = words.chunks_mut(task(BLOCK) / 64).zip(blocks.chunks_mut(task(BLOCK) / BLOCK));
-    source.sweep(BLOCK, &mut outputs.collect::<Vec<_>>(), |(words, blocks), start, x| {
-        let at = start % task(BLOCK);
-        masks::not_negative(x, &mut words[at / 64..(at + x.len()).div_ceil(64)]);
-        blocks[at / BLOCK] = sums::sides(x);
-    });
-    let high: usize = words.iter().map(|w| w.count_ones() as usize).sum();
-    let mean = |side: usize, n: usize| (blocks.iter().map(|b| b[side]).sum::<f64>() / n.max(1) as f64) as f32;
-    Payload::Signs { len, low: mean(0, len - high), high: mean(1, high), words }
 }

@@ -2,11 +2,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{Entry, Unbiased};
-use crate::payload::Values;
-use crate::quantise::{Norm, Quantiser};
-use crate::sweep::Source;
-use crate::{Class, Compressor, Key, Memo, ParameterError, Payload, Unit, Update};
+use super::Unbiased;
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::error::ParameterError;
+use crate::kernels::quantise::{Norm, Quantiser};
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::{Payload, Values};
+use crate::source::Source;
+use crate::text::{Expected, Form};
 
 /// QSGD (Alistarh et al. 2017): in every bucket of b coordinates, |x_j|·s/‖x‖ is rounded to one of its two
 /// neighbours among 0 … s, at random such that the mean is right. Every worker draws for itself.
@@ -25,6 +31,8 @@ use crate::{Class, Compressor, Key, Memo, ParameterError, Payload, Unit, Update}
 /// let feedback: Feedback = Qsgd::new(15)?.into();
 /// # Ok::<(), backburn_compress::ParameterError>(())
 /// ```
+///
+/// <https://arxiv.org/abs/1610.02132>
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Qsgd {
     levels: u8,
@@ -32,10 +40,18 @@ pub struct Qsgd {
     norm: Norm,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "qsgd",
     usage: "qsgd[:s=15][,bucket=512][,norm=l2|max][,scaled]",
     about: "random rounding to s levels each side of zero, unbiased; a contraction if scaled",
+    equation: "C(x)_j = ‖x‖·sign(x_j)·ξ_j/s, ξ_j ∈ {⌊|x_j|s/‖x‖⌋, ⌈·⌉} with mean |x_j|s/‖x‖; scaled: C(x)/(1+ω)",
+    source: "QSGD: Communication-Efficient SGD via Gradient Quantization and Encoding, Alistarh, Grubic, Li, Tomioka, Vojnovic 2017",
+    link: "https://arxiv.org/abs/1610.02132",
+    defaults: &[
+        ("s=15", "levels on each side of zero"),
+        ("bucket=512", "coordinates to a norm"),
+        ("norm=l2", "what a bucket is divided by"),
+    ],
     examples: &[
         "qsgd",
         "qsgd:scaled",
@@ -59,11 +75,17 @@ pub(super) const ENTRY: Entry = Entry {
 
 impl Qsgd {
     /// This many levels each side of zero, 1 … 127, in buckets of 512, by the L2 norm.
+    ///
+    /// # Errors
+    /// Where `levels` is not in 1 … 127.
     pub fn new(levels: usize) -> Result<Self, ParameterError> {
         Ok(Self { levels: check_levels(levels)?, bucket: 512, norm: Norm::L2 })
     }
 
     /// With a norm for every `bucket` coordinates.
+    ///
+    /// # Errors
+    /// Where `bucket` is not in 1 … 2³² − 1.
     pub fn with_bucket(self, bucket: usize) -> Result<Self, ParameterError> {
         check_bucket(bucket).map(|bucket| Self { bucket, ..self })
     }
@@ -120,7 +142,7 @@ impl FromStr for Norm {
     }
 }
 
-impl crate::spec::Expected for Norm {
+impl Expected for Norm {
     const EXPECTED: &'static str = "`l2` or `max`";
 }
 
@@ -129,12 +151,8 @@ impl Unbiased for Qsgd {
         omega(self.levels, self.bucket.min(unit.len()), self.norm)
     }
 
-    fn compress_times(&self, factor: f64, x: &[f32], key: &Key) -> Payload {
-        Payload::Dense(Values::Levels(self.quantiser(factor, key).quantise(Source::Still(x))))
-    }
-
-    fn feedback_times(&self, factor: f64, p: &mut [f32], update: Update<'_>, key: &Key) -> Payload {
-        Payload::Dense(Values::Levels(self.quantiser(factor, key).quantise(Source::moving(p, update))))
+    fn compress_times(&self, factor: f64, mut source: Source<'_>, key: &Key) -> Payload {
+        Payload::dense(Values::Levels(source.quantise(&self.quantiser(factor, key))))
     }
 }
 
@@ -143,11 +161,7 @@ impl Compressor for Qsgd {
         Class::Unbiased(self.omega(unit))
     }
 
-    fn compress(&self, x: &[f32], _: &Unit, key: &Key, _: &mut Memo) -> Payload {
-        self.compress_times(1.0, x, key)
-    }
-
-    fn feedback(&self, p: &mut [f32], update: Update<'_>, _: &Unit, key: &Key, _: &mut Memo) -> Payload {
-        self.feedback_times(1.0, p, update, key)
+    fn compress(&self, source: Source<'_>, _: &Unit, key: &Key, _: &mut Memo) -> Payload {
+        self.compress_times(1.0, source, key)
     }
 }

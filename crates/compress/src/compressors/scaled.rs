@@ -1,6 +1,13 @@
 use std::fmt;
 
-use crate::{Class, Compressor, Feedback, Key, Memo, Payload, Unit, Update};
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::feedback::Feedback;
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::Payload;
+use crate::source::Source;
 
 /// An unbiased compressor, which becomes a contraction when divided by 1 + ω.
 pub trait Unbiased: Compressor + 'static {
@@ -8,10 +15,7 @@ pub trait Unbiased: Compressor + 'static {
     fn omega(&self, unit: &Unit) -> f64;
 
     /// As [`Compressor::compress`], and what is sent is `factor`·C(x).
-    fn compress_times(&self, factor: f64, x: &[f32], key: &Key) -> Payload;
-
-    /// As [`Compressor::feedback`], and what is sent is `factor`·C(p).
-    fn feedback_times(&self, factor: f64, p: &mut [f32], update: Update<'_>, key: &Key) -> Payload;
+    fn compress_times(&self, factor: f64, source: Source<'_>, key: &Key) -> Payload;
 
     /// C(x)/(1 + ω).
     fn scaled(self) -> Scaled<Self>
@@ -24,6 +28,8 @@ pub trait Unbiased: Compressor + 'static {
 
 /// C(x)/(1 + ω) of an unbiased compressor C: contractive with α = 1/(1 + ω) (Karimireddy et al.
 /// 2019, Remark 5). Its textual form is that of C with the word `scaled`.
+///
+/// <https://arxiv.org/abs/1901.09847>
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scaled<C>(C);
 
@@ -46,11 +52,7 @@ impl<C: Unbiased> Compressor for Scaled<C> {
         Class::Contractive(1.0 / (1.0 + self.0.omega(unit)))
     }
 
-    fn compress(&self, x: &[f32], unit: &Unit, key: &Key, _: &mut Memo) -> Payload {
-        self.0.compress_times(1.0 / (1.0 + self.0.omega(unit)), x, key)
-    }
-
-    fn feedback(&self, p: &mut [f32], update: Update<'_>, unit: &Unit, key: &Key, _: &mut Memo) -> Payload {
-        self.0.feedback_times(1.0 / (1.0 + self.0.omega(unit)), p, update, key)
+    fn compress(&self, source: Source<'_>, unit: &Unit, key: &Key, _: &mut Memo) -> Payload {
+        self.0.compress_times(1.0 / (1.0 + self.0.omega(unit)), source, key)
     }
 }

@@ -1,11 +1,18 @@
 use std::fmt;
 
-use crate::kernels::{masks, sums};
-use crate::sweep::{BLOCK, Source, task};
-use crate::{Class, Compressor, Feedback, Key, Memo, Payload, Unit, Update};
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::feedback::Feedback;
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::Payload;
+use crate::source::Source;
 
 /// C(x) = (‖x‖₁/d)·sign(x), sign(0) = +1: the compressor of EF-signSGD (Karimireddy et al. 2019,
 /// Algorithm 1). α = φ(x) = ‖x‖₁²/(d‖x‖₂²) exactly, which is at least 1/d.
+///
+/// <https://arxiv.org/abs/1901.09847>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScaledSign;
 
@@ -26,26 +33,13 @@ impl Compressor for ScaledSign {
         Class::Contractive(1.0 / unit.len().max(1) as f64)
     }
 
-    fn compress(&self, x: &[f32], _: &Unit, _: &Key, _: &mut Memo) -> Payload {
-        signs(Source::Still(x))
+    fn compress(&self, mut source: Source<'_>, _: &Unit, _: &Key, _: &mut Memo) -> Payload {
+        let len = source.len().max(1) as f64;
+        source
+            .signs_with_magnitudes(|sum| {
+                let scale = (sum / len) as f32;
+                [-scale, scale]
+            })
+            .into()
     }
-
-    fn feedback(&self, p: &mut [f32], update: Update<'_>, _: &Unit, _: &Key, _: &mut Memo) -> Payload {
-        signs(Source::moving(p, update))
-    }
-}
-
-/// One pass: signs, and Σ|x_j| block by block.
-fn signs(source: Source<'_>) -> Payload {
-    let len = source.len();
-    let mut words = vec![0; len.div_ceil(64)];
-    let mut blocks = vec![0.0; len.div_ceil(BLOCK)];
-    let outputs = words.chunks_mut(task(BLOCK) / 64).zip(blocks.chunks_mut(task(BLOCK) / BLOCK));
-    source.sweep(BLOCK, &mut outputs.collect::<Vec<_>>(), |(words, blocks), start, x| {
-        let at = start % task(BLOCK);
-        masks::not_negative(x, &mut words[at / 64..(at + x.len()).div_ceil(64)]);
-        blocks[at / BLOCK] = sums::absolute(x);
-    });
-    let scale = (blocks.iter().sum::<f64>() / len.max(1) as f64) as f32;
-    Payload::Signs { len, words, low: -scale, high: scale }
 }

@@ -1,20 +1,31 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Entry, ScaledSign};
-use crate::kernels::masks;
-use crate::sweep::{BLOCK, Source, task};
-use crate::{Class, Compressor, Key, Memo, Payload, Unit, Update};
+use super::ScaledSign;
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::Payload;
+use crate::source::Source;
+use crate::text::Form;
 
 /// C(x) = ±1 with sign(0) = +1 (signSGD, Bernstein et al. 2018). No contraction: it is here for
 /// signSGD and its counter-examples, and does not convert to [`Feedback`](crate::Feedback).
+///
+/// <https://arxiv.org/abs/1802.04434>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sign;
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "sign",
     usage: "sign[:scaled]",
     about: "one bit a coordinate: ±1, or scaled ±‖x‖₁/d",
+    equation: "C(x)_j = sign(x_j); scaled: C(x) = (‖x‖₁/d)·sign(x); sign(0) = +1",
+    source: "signSGD, Bernstein, Wang, Azizzadenesheli, Anandkumar 2018; scaled: Error Feedback Fixes SignSGD, Karimireddy, Rebjock, Stich, Jaggi 2019",
+    link: "https://arxiv.org/abs/1901.09847",
+    defaults: &[],
     examples: &["sign", "sign:scaled"],
     parse: |args| Ok(if args.flag("scaled") { Arc::new(ScaledSign) } else { Arc::new(Sign) }),
 };
@@ -30,22 +41,7 @@ impl Compressor for Sign {
         Class::None
     }
 
-    fn compress(&self, x: &[f32], _: &Unit, _: &Key, _: &mut Memo) -> Payload {
-        signs(Source::Still(x))
+    fn compress(&self, mut source: Source<'_>, _: &Unit, _: &Key, _: &mut Memo) -> Payload {
+        source.signs(-1.0, 1.0).into()
     }
-
-    fn feedback(&self, p: &mut [f32], update: Update<'_>, _: &Unit, _: &Key, _: &mut Memo) -> Payload {
-        signs(Source::moving(p, update))
-    }
-}
-
-fn signs(source: Source<'_>) -> Payload {
-    let len = source.len();
-    let mut words = vec![0; len.div_ceil(64)];
-    let mut outputs: Vec<_> = words.chunks_mut(task(BLOCK) / 64).collect();
-    source.sweep(BLOCK, &mut outputs, |words, start, x| {
-        let at = start % task(BLOCK);
-        masks::not_negative(x, &mut words[at / 64..(at + x.len()).div_ceil(64)]);
-    });
-    Payload::Signs { len, words, low: -1.0, high: 1.0 }
 }

@@ -1,25 +1,37 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Unbiased;
 use super::qsgd::check_bucket;
-use super::{Entry, Unbiased};
-use crate::payload::Values;
-use crate::quantise::{Norm, Quantiser};
-use crate::sweep::Source;
-use crate::{Class, Compressor, Key, Memo, ParameterError, Payload, Unit, Update};
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::error::ParameterError;
+use crate::kernels::quantise::{Norm, Quantiser};
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::{Payload, Values};
+use crate::source::Source;
+use crate::text::Form;
 
 /// TernGrad (Wen et al. 2017): −m, 0 or m, with m the largest magnitude, such that the mean is right. Unbiased,
 /// ω = (√b − 1)/2. The paper takes a layer for a bucket; here it is b = 512 coordinates unless said otherwise, which
 /// bounds ω and stays in the cache. Every worker draws for itself.
+///
+/// <https://arxiv.org/abs/1705.07878>
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TernGrad {
     bucket: usize,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "terngrad",
     usage: "terngrad[:bucket=512][,scaled]",
     about: "random rounding to −m, 0 or m, the largest magnitude of a bucket; unbiased",
+    equation: "C(x)_j = m·sign(x_j)·b_j, m = max|x_i|, P(b_j = 1) = |x_j|/m; scaled: C(x)/(1+ω)",
+    source: "TernGrad, Wen, Xu, Yan, Wu, Wang, Chen, Li 2017",
+    link: "https://arxiv.org/abs/1705.07878",
+    defaults: &[("bucket=512", "coordinates to a largest magnitude")],
     examples: &["terngrad", "terngrad:scaled", "terngrad:bucket=10"],
     parse: |args| {
         let scaled = args.flag("scaled");
@@ -30,6 +42,9 @@ pub(super) const ENTRY: Entry = Entry {
 
 impl TernGrad {
     /// With a largest magnitude for every `bucket` coordinates.
+    ///
+    /// # Errors
+    /// Where `bucket` is not in 1 … 2³² − 1.
     pub fn bucket(bucket: usize) -> Result<Self, ParameterError> {
         check_bucket(bucket).map(|bucket| Self { bucket })
     }
@@ -57,12 +72,8 @@ impl Unbiased for TernGrad {
         (b.sqrt() - 1.0) / 2.0
     }
 
-    fn compress_times(&self, factor: f64, x: &[f32], key: &Key) -> Payload {
-        Payload::Dense(Values::Levels(self.quantiser(factor, key).quantise(Source::Still(x))))
-    }
-
-    fn feedback_times(&self, factor: f64, p: &mut [f32], update: Update<'_>, key: &Key) -> Payload {
-        Payload::Dense(Values::Levels(self.quantiser(factor, key).quantise(Source::moving(p, update))))
+    fn compress_times(&self, factor: f64, mut source: Source<'_>, key: &Key) -> Payload {
+        Payload::dense(Values::Levels(source.quantise(&self.quantiser(factor, key))))
     }
 }
 
@@ -71,11 +82,7 @@ impl Compressor for TernGrad {
         Class::Unbiased(self.omega(unit))
     }
 
-    fn compress(&self, x: &[f32], _: &Unit, key: &Key, _: &mut Memo) -> Payload {
-        self.compress_times(1.0, x, key)
-    }
-
-    fn feedback(&self, p: &mut [f32], update: Update<'_>, _: &Unit, key: &Key, _: &mut Memo) -> Payload {
-        self.feedback_times(1.0, p, update, key)
+    fn compress(&self, source: Source<'_>, _: &Unit, key: &Key, _: &mut Memo) -> Payload {
+        self.compress_times(1.0, source, key)
     }
 }

@@ -1,23 +1,36 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Amount, Coding, Entry};
-use crate::kernels::select;
-use crate::sweep::Source;
-use crate::{Class, Compressor, Feedback, Key, Memo, ParameterError, Payload, Unit, Update};
+use super::{Amount, Coding};
+use crate::class::Class;
+use crate::compressor::Compressor;
+use crate::error::ParameterError;
+use crate::feedback::Feedback;
+use crate::key::Key;
+use crate::layout::Unit;
+use crate::memo::Memo;
+use crate::payload::{Payload, Sparse};
+use crate::source::Source;
+use crate::text::Form;
 
 /// C(x) keeps the k coordinates of largest magnitude; among equal ones the lowest index wins.
 /// α ≥ k/d (Stich et al. 2018).
+///
+/// <https://arxiv.org/abs/1809.07599>
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TopK {
     amount: Amount,
     values: Coding,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "topk",
     usage: "topk:RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S]",
     about: "the k coordinates of largest magnitude",
+    equation: "C(x)_j = x_j for the k largest |x_j|, 0 elsewhere; k = ⌈ratio·d⌉",
+    source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
+    link: "https://arxiv.org/abs/1809.07599",
+    defaults: &[("values=f32", "how values are written")],
     examples: &["topk:0.1", "topk:k=3", "topk:0.1,values=bf16", "topk:k=3,values=f16", "topk:0.1,values=qsgd:15"],
     parse: |args| {
         let values = args.named("values")?.unwrap_or_default();
@@ -27,11 +40,17 @@ pub(super) const ENTRY: Entry = Entry {
 
 impl TopK {
     /// Keeps ⌈ratio·d⌉ of a unit's d coordinates, ratio ∈ (0, 1].
+    ///
+    /// # Errors
+    /// Where `ratio` is not in (0, 1].
     pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
         Ok(Self { amount: Amount::ratio(ratio)?, values: Coding::default() })
     }
 
     /// Keeps `k` ≥ 1 coordinates of every unit.
+    ///
+    /// # Errors
+    /// Where `k` is 0.
     pub fn count(k: usize) -> Result<Self, ParameterError> {
         Ok(Self { amount: Amount::count(k)?, values: Coding::default() })
     }
@@ -60,24 +79,9 @@ impl Compressor for TopK {
         Class::Contractive(k as f64 / unit.len().max(1) as f64 * self.values.share(k))
     }
 
-    fn compress(&self, x: &[f32], _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
-        self.of(Source::Still(x), key, memo)
+    fn compress(&self, mut source: Source<'_>, _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
+        let (len, k) = (source.len(), self.amount.of(source.len()));
+        let kept = source.largest(k, memo);
+        Sparse { len, indices: kept.indices, values: self.values.encode(kept.values, key) }.into()
     }
-
-    fn feedback(&self, p: &mut [f32], update: Update<'_>, _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
-        self.of(Source::moving(p, update), key, memo)
-    }
-}
-
-impl TopK {
-    fn of(&self, source: Source<'_>, key: &Key, memo: &mut Memo) -> Payload {
-        let len = source.len();
-        let kept = select::largest(source, self.amount.of(len), &mut memo.scratch);
-        Payload::Sparse { len, indices: kept.indices, values: self.values.encode(kept.values, key) }
-    }
-}
-
-/// The places of the `k` largest magnitudes, ascending; among equal ones the lowest win.
-pub fn top_indices(x: &[f32], k: usize) -> Vec<u32> {
-    select::largest(Source::Still(x), k.min(x.len()), &mut Vec::new()).indices
 }

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::masks::{at_least, magnitude};
+use super::sweep::{BLOCK, Sweep, task};
 use crate::simd::dispatch;
-use crate::sweep::{BLOCK, Source, task};
 
-/// Places, ascending, and the bits of the values there.
+/// Some coordinates of a vector.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Kept {
+pub struct Kept {
+    /// Their places, ascending.
     pub indices: Vec<u32>,
+    /// Their values.
     pub values: Vec<f32>,
 }
 
@@ -65,7 +67,7 @@ impl Kept {
 }
 
 /// All coordinates whose magnitude is at least `lambda`.
-pub(crate) fn above(source: Source<'_>, lambda: f32) -> Kept {
+pub(crate) fn above(source: &mut impl Sweep, lambda: f32) -> Kept {
     let mut outputs = vec![Kept::default(); source.len().div_ceil(task(BLOCK))];
     let least = lambda.to_bits();
     source.sweep(BLOCK, &mut outputs, |kept, start, x| kept.collect(start, x, least));
@@ -81,7 +83,7 @@ pub(crate) fn above(source: Source<'_>, lambda: f32) -> Kept {
 /// k coordinates are expected to reach. Candidates above it are collected in the same pass that moves the vector
 /// on. Where they are fewer than k, or far more, the magnitudes are counted by their leading bits instead, which takes
 /// more passes.
-pub(crate) fn largest(source: Source<'_>, k: usize, memo: &mut Vec<u32>) -> Kept {
+pub(crate) fn largest(source: &mut impl Sweep, k: usize, memo: &mut Vec<u32>) -> Kept {
     let len = source.len();
     let tasks = len.div_ceil(task(BLOCK));
     if k == 0 || len == 0 {

@@ -14,9 +14,8 @@
 //! unused are zero and stand at the end: their number is fixed beforehand from the histogram, so that
 //! the size is known without encoding.
 
-use super::wire::{Reader, put_varint, varint_bytes};
-use crate::WireError;
-use crate::bits::{BitReader, BitWriter};
+use super::bytes::{BitReader, BitWriter, Reader, put_varint, varint_bytes};
+use crate::error::WireError;
 
 /// Bits of a frequency.
 const PRECISION: u32 = 14;

@@ -9,9 +9,8 @@
 //! cost within 1 % of log₂ C(d,k) up to a third of all places. M = 1 is a bitmap, and M = mean gap is never
 //! longer than Elias–Fano's 2 + log₂(d/k) bits, so neither needs a code of its own.
 
-use super::wire::{Reader, put_varint, varint_bytes};
-use crate::WireError;
-use crate::bits::{BitReader, BitWriter};
+use super::bytes::{BitReader, BitWriter, Reader, put_varint, varint_bytes};
+use crate::error::WireError;
 
 /// Bytes of the code of these indices, all below `len`.
 pub fn num_bytes(indices: &[u32], len: usize) -> usize {

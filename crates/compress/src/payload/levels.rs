@@ -1,5 +1,13 @@
 //! Values as small whole multiples of a step, and as signed powers of two.
 
+use rayon::prelude::*;
+
+use super::bytes::{Reader, put_floats, put_varint, varint_bytes};
+use super::entropy;
+use crate::error::WireError;
+use crate::kernels::finite;
+use crate::simd::dispatch;
+
 /// Quantised values: value i is `levels[i]`·`steps[i / bucket]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Levels {
@@ -18,6 +26,67 @@ impl Levels {
     #[inline]
     pub fn get(&self, i: usize) -> f32 {
         f32::from(self.levels[i]) * self.steps[i / self.bucket]
+    }
+
+    /// A bound on all magnitudes.
+    pub(super) fn bound(&self) -> f64 {
+        f64::from(self.most) * f64::from(finite::largest(&self.steps))
+    }
+
+    /// y ← y + a·values, from value `start` on.
+    pub(super) fn add(&self, a: f32, start: usize, y: &mut [f32]) {
+        add_levels(a, self, start, y);
+    }
+
+    pub(super) fn num_bytes(&self) -> usize {
+        1 + varint_bytes(self.bucket as u64) + 4 * self.steps.len() + self.plan().num_bytes()
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.most);
+        put_varint(self.bucket as u64, out);
+        put_floats(&self.steps, out);
+        let most = i16::from(self.most);
+        self.plan().encode(&self.levels, |l| (i16::from(l) + most) as usize, out);
+    }
+
+    pub(super) fn decode(count: usize, reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let malformed = |why| WireError::Malformed { what: "levels", why };
+        let most = reader.byte("a largest level")?;
+        if !(1..=127).contains(&most) {
+            return Err(malformed("the largest is not in 1 … 127"));
+        }
+        let bucket = match reader.varint("a bucket size")? {
+            b @ 1..=0xffff_ffff => b as usize,
+            _ => return Err(malformed("the bucket size is not in 1 … 2^32 − 1")),
+        };
+        let steps = reader.floats(count.div_ceil(bucket) as u64)?;
+        let mut levels = Vec::with_capacity(count.min(1 << 16));
+        let middle = i16::from(most);
+        entropy::decode(reader, count, 2 * usize::from(most) + 1, |s| levels.push((s as i16 - middle) as i8))?;
+        Ok(Self { most, bucket, steps, levels })
+    }
+
+    fn plan(&self) -> entropy::Plan {
+        let middle = self.levels.par_chunks(1 << 18).map(|chunk| {
+            // Four tables, so that runs of one level do not wait for each other.
+            let mut counts = [[0u32; 256]; 4];
+            chunk.iter().enumerate().for_each(|(i, l)| counts[i % 4][usize::from(*l as u8)] += 1);
+            counts.iter().fold([0u64; 256], |mut sum, c| {
+                sum.iter_mut().zip(c).for_each(|(s, c)| *s += u64::from(*c));
+                sum
+            })
+        });
+        let counts = middle.reduce(
+            || [0; 256],
+            |mut a, b| {
+                a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+                a
+            },
+        );
+        let most = i16::from(self.most);
+        let histogram: Vec<u64> = (-most..=most).map(|l| counts[usize::from(l as i8 as u8)]).collect();
+        entropy::Plan::new(&histogram)
     }
 }
 
@@ -40,10 +109,67 @@ impl Powers {
     pub fn get(&self, i: usize) -> f32 {
         power(self.codes[i]) * self.scale
     }
+
+    /// A bound on all magnitudes.
+    pub(super) fn bound(&self) -> f64 {
+        let most = self.codes.iter().fold(0, |most, code| most.max(code >> 1));
+        f64::from(power(most << 1)) * f64::from(self.scale.abs())
+    }
+
+    /// y ← y + a·values, from value `start` on.
+    pub(super) fn add(&self, a: f32, start: usize, y: &mut [f32]) {
+        add_powers(a, self, start, y);
+    }
+
+    pub(super) fn num_bytes(&self) -> usize {
+        4 + self.plan().num_bytes()
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.scale.to_le_bytes());
+        self.plan().encode(&self.codes, usize::from, out);
+    }
+
+    pub(super) fn decode(count: usize, reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let scale = reader.float("a scale")?;
+        let mut codes = Vec::with_capacity(count.min(1 << 16));
+        entropy::decode(reader, count, Self::CODES, |s| codes.push(s as u16))?;
+        Ok(Self { scale, codes })
+    }
+
+    fn plan(&self) -> entropy::Plan {
+        let mut histogram = vec![0; Self::CODES];
+        self.codes.iter().for_each(|c| histogram[usize::from(*c)] += 1);
+        entropy::Plan::new(&histogram)
+    }
 }
 
 /// The power of two that a code stands for.
 #[inline]
-pub(crate) fn power(code: u16) -> f32 {
+fn power(code: u16) -> f32 {
     f32::from_bits(u32::from(code >> 1) << 23 | u32::from(code & 1) << 31)
+}
+
+dispatch! {
+    fn add_levels(a: f32, v: &Levels, start: usize, y: &mut [f32]) {
+        let mut at = start;
+        let mut rest = y;
+        while !rest.is_empty() {
+            let bucket = at / v.bucket;
+            let end = (bucket.saturating_add(1)).saturating_mul(v.bucket);
+            let (y, more) = rest.split_at_mut((end - at).min(rest.len()));
+            let step = v.steps[bucket];
+            let levels = &v.levels[at..at + y.len()];
+            y.iter_mut().zip(levels).for_each(|(y, l)| *y += a * (f32::from(*l) * step));
+            at += y.len();
+            rest = more;
+        }
+    }
+}
+
+dispatch! {
+    fn add_powers(a: f32, v: &Powers, start: usize, y: &mut [f32]) {
+        let codes = &v.codes[start..start + y.len()];
+        y.iter_mut().zip(codes).for_each(|(y, c)| *y += a * (power(*c) * v.scale));
+    }
 }

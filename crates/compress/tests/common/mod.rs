@@ -49,6 +49,8 @@ pub fn adversarial() -> Vec<(&'static str, Vec<f32>)> {
         ("spike", spike),
         ("alternating", (0..66).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect()),
         ("denormal", (0..50).map(|i| f32::from_bits(i * 977) * if i % 3 == 0 { -1.0 } else { 1.0 }).collect()),
+        ("tiny", normal(90, 2).iter().map(|x| x * 1e-8).collect()),
+        ("huge", normal(90, 3).iter().map(|x| x * 1e30).collect()),
         ("long", normal(5000, 9)),
     ]
 }

@@ -1,15 +1,17 @@
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, decode_into};
+use backburn_compress::text::Form;
+use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, Vector};
 
-use super::Entry;
-use super::ef_sgd::silence;
-use crate::graph::{Graph, Topology};
-use crate::spec::{unless, write_form};
-use crate::{Algorithm, AnyAlgorithm, Buf, Cx, Decision, Inbox, Move, Next, Role, Seen, State, Visitor};
+use super::parts::graph::{Graph, Topology};
+use super::parts::silence;
+use crate::method::display_by_arguments;
+use crate::{
+    Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Role, Seen, State, Visitor,
+    Why,
+};
 
-/// BEER (Zhao, Li, Li, Richtárik, Chi 2022): decentralised, with gradient tracking and compressed
+/// [BEER](https://arxiv.org/abs/2201.13320) (Zhao, Li, Li, Richtárik, Chi 2022): decentralised, with gradient tracking and compressed
 /// copies H of X and G of V. With gossip step γ_g and weights w,
 ///
 /// X⁺ = X + γ_g·Σ_j w_ij(H_j − H_i) − γV, H⁺ = H + C(X⁺ − H), and with the gradient at X⁺
@@ -26,14 +28,18 @@ pub struct Beer {
     graph: OnceLock<Arc<Graph>>,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "beer",
     usage: "beer[:gossip=γ][,graph=ring|torus|complete|er:P]",
-    about: "decentralised gradient tracking with compressed differences (γ = 0.4, on a ring)",
+    about: "decentralised gradient tracking with compressed differences",
+    equation: "X⁺ = X + γ_g·Σ_j w_ij(H_j − H_i) − γV, H⁺ = H + C(X⁺ − H); V⁺ = V + γ_g·Σ_j w_ij(G_j − G_i) + ∇⁺ − ∇, G⁺ = G + C(V⁺ − G)",
+    source: "BEER: Fast O(1/T) Rate for Decentralized Nonconvex Optimization with Communication Compression, Zhao, Li, Li, Richtárik, Chi 2022",
+    link: "https://arxiv.org/abs/2201.13320",
+    defaults: &[("gossip=0.4", "γ_g"), ("graph=ring", "who hears whom")],
     examples: &["beer", "beer:gossip=0.3,graph=torus", "beer:graph=complete", "beer:gossip=0.2,graph=er:0.5"],
     parse: |args| {
         let beer = Beer::new(args.named("gossip")?.unwrap_or(GOSSIP))?;
-        Ok(AnyAlgorithm::new(beer.with_topology(args.named("graph")?.unwrap_or_default())))
+        Ok(AnyAlgorithm::new(beer.with_graph(args.named("graph")?.unwrap_or_default())))
     },
 };
 
@@ -41,7 +47,10 @@ pub(super) const ENTRY: Entry = Entry {
 const GOSSIP: f64 = 0.4;
 
 impl Beer {
-    /// γ_g ∈ (0, 1], on a ring.
+    /// With gossip step γ_g, on a ring.
+    ///
+    /// # Errors
+    /// Where γ_g is outside (0, 1].
     pub fn new(gossip: f64) -> Result<Self, ParameterError> {
         if gossip > 0.0 && gossip <= 1.0 {
             Ok(Self { gossip, topology: Topology::Ring, graph: OnceLock::new() })
@@ -51,7 +60,7 @@ impl Beer {
     }
 
     /// On another graph.
-    pub fn with_topology(self, topology: Topology) -> Self {
+    pub fn with_graph(self, topology: Topology) -> Self {
         Self { topology, graph: OnceLock::new(), ..self }
     }
 
@@ -62,21 +71,16 @@ impl Beer {
     }
 }
 
-impl fmt::Display for Beer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let graph = unless(self.topology, Topology::Ring);
-        write_form(f, "beer", &[("gossip", self.gossip.to_string()), ("graph", graph)])
-    }
-}
+display_by_arguments!(Beer, FORM.name);
 
 /// V_i, the gradient in it, H_i and G_i.
 #[derive(Clone, Debug)]
 pub struct Local {
     /// Empty before the first gradient, as `gradient`.
-    v: Buf,
-    gradient: Buf,
-    h: Buf,
-    g: Buf,
+    v: Vector,
+    gradient: Vector,
+    h: Vector,
+    g: Vector,
     /// What the step will come to if it counts.
     next: Option<Proposed>,
     memos: [Vec<Memo>; 2],
@@ -84,9 +88,9 @@ pub struct Local {
 
 #[derive(Clone, Debug)]
 struct Proposed {
-    x: Buf,
-    v: Buf,
-    gradient: Buf,
+    x: Vector,
+    v: Vector,
+    gradient: Vector,
     said: Message,
 }
 
@@ -105,8 +109,8 @@ impl State for Local {
 /// A node's Σ_j w_ij H_j and Σ_j w_ij G_j.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    h: Buf,
-    g: Buf,
+    h: Vector,
+    g: Vector,
 }
 
 impl State for Shared {
@@ -118,15 +122,17 @@ impl State for Shared {
 
 impl Beer {
     /// y + γ_g·Σ_j w_ij(Z_j − Z_i), the weights adding up to 1.
-    fn mix(&self, y: &[f32], mixed: &[f32], own: &[f32]) -> Buf {
-        let gossip = self.gossip as f32;
-        let sources = y.iter().zip(mixed.iter().zip(own));
-        sources.map(|(y, (mixed, own))| y + gossip * (mixed - own)).collect()
+    fn mix(&self, y: &Vector, mixed: &Vector, own: &Vector) -> Vector {
+        let mut y = y.clone();
+        y.axpy(self.gossip as f32, &difference(mixed, own));
+        y
     }
 }
 
-fn difference(a: &[f32], b: &[f32]) -> Buf {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
+fn difference(a: &Vector, b: &Vector) -> Vector {
+    let mut a = a.clone();
+    a.subtract(b);
+    a
 }
 
 impl Algorithm for Beer {
@@ -135,13 +141,17 @@ impl Algorithm for Beer {
     type Shared = Shared;
 
     fn local(&self, cx: &Cx<'_>) -> Local {
-        let zero = || vec![0.0; cx.layout.len()];
-        let memos = || vec![Memo::default(); cx.layout.units().len()];
-        Local { v: Buf::new(), gradient: Buf::new(), h: zero(), g: zero(), next: None, memos: [memos(), memos()] }
+        let zero = || Vector::zeros(cx.layout.len());
+        let memos = [cx.memos(), cx.memos()];
+        Local { v: Vector::new(), gradient: Vector::new(), h: zero(), g: zero(), next: None, memos }
     }
 
     fn shared(&self, cx: &Cx<'_>) -> Shared {
-        Shared { h: vec![0.0; cx.layout.len()], g: vec![0.0; cx.layout.len()] }
+        Shared { h: Vector::zeros(cx.layout.len()), g: Vector::zeros(cx.layout.len()) }
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        vec![Argument::shown("gossip", self.gossip), Argument::unless("graph", self.topology, Topology::Ring)]
     }
 
     fn peers(&self, rank: usize, n: usize) -> Vec<usize> {
@@ -156,6 +166,18 @@ impl Algorithm for Beer {
         true
     }
 
+    fn is_divisible(&self) -> bool {
+        false
+    }
+
+    fn conserves(&self) -> Result<Conserves, Why> {
+        Ok(Conserves::Gossip { v: "v", gradient: "gradient" })
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        Err("every node has an x of its own: law 6 says what it is without compression")
+    }
+
     fn begin(&self, local: &mut Local, shared: &Shared, mut seen: Seen, cx: &Cx<'_>) -> Message {
         let gradient = seen.take();
         let [memos_g, memos_h] = &mut local.memos;
@@ -163,15 +185,14 @@ impl Algorithm for Beer {
             (gradient.clone(), silence(cx.layout))
         } else {
             let mut v = self.mix(&local.v, &shared.g, &local.g);
-            v.iter_mut().zip(gradient.iter().zip(&local.gradient)).for_each(|(v, (new, old))| *v += new - old);
-            let q = cx.compress(&difference(&v, &local.g), memos_g);
+            v.axpy(1.0, &difference(&gradient, &local.gradient));
+            let q = cx.compress(&difference(&v, &local.g), 1.0, memos_g);
             (v, q)
         };
         let mut x = self.mix(cx.x, &shared.h, &local.h);
-        let lr = cx.lr as f32;
-        x.iter_mut().zip(&v).for_each(|(x, v)| *x -= lr * v);
+        x.axpy(-cx.lr as f32, &v);
         // Two draws a step: the second stands in a message round of its own.
-        said.extend(cx.at_round(1).compress(&difference(&x, &local.h), memos_h));
+        said.payloads.extend(cx.at_round(1).compress(&difference(&x, &local.h), cx.lr, memos_h).payloads);
         local.next = Some(Proposed { x, v, gradient, said: said.clone() });
         said
     }
@@ -180,12 +201,12 @@ impl Algorithm for Beer {
         Move::Own.into()
     }
 
-    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Buf> {
+    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Vector> {
         let next = local.next.take()?;
         decided?;
-        let (of_v, of_x) = next.said.split_at(cx.layout.units().len());
-        decode_into(of_v, 1.0, &mut local.g, cx.layout);
-        decode_into(of_x, 1.0, &mut local.h, cx.layout);
+        let (of_v, of_x) = next.said.payloads.split_at(cx.layout.units().len());
+        local.g.add_payloads(1.0, of_v, cx.layout);
+        local.h.add_payloads(1.0, of_x, cx.layout);
         (local.v, local.gradient) = (next.v, next.gradient);
         Some(next.x)
     }
@@ -195,9 +216,9 @@ impl Algorithm for Beer {
         for (said, w) in inbox.iter().zip(weights) {
             // A gossip round without all of its messages has failed before.
             let Some(said) = said else { continue };
-            let (of_v, of_x) = said.split_at(cx.layout.units().len());
-            decode_into(of_v, w as f32, &mut shared.g, cx.layout);
-            decode_into(of_x, w as f32, &mut shared.h, cx.layout);
+            let (of_v, of_x) = said.payloads.split_at(cx.layout.units().len());
+            shared.g.add_payloads(w as f32, of_v, cx.layout);
+            shared.h.add_payloads(w as f32, of_x, cx.layout);
         }
     }
 }

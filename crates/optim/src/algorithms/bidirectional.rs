@@ -1,47 +1,51 @@
-use std::fmt;
+use backburn_compress::text::Form;
+use backburn_compress::{Feedback, Layout, Memo, Message, Vector, mean};
 
-use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, compress, decode_into, mean};
+use super::parts::with_local_gradient;
+use super::{LocalGradient, Momentum};
+use crate::method::display_by_arguments;
+use crate::{
+    Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Residual, Role, Seen, State,
+    Visitor, Why,
+};
 
-use super::{Entry, LocalGradient, Momentum};
-use crate::spec::write_form;
-use crate::{Algorithm, AnyAlgorithm, Buf, Cx, Decision, Inbox, Move, Next, Residual, Role, Seen, State, Visitor};
-
-/// EF-SGD compressed both ways (Tang et al. 2019, DoubleSqueeze): the workers as in
-/// [`EfSgd`](super::EfSgd) with the step size inside; the server has a residual of its own,
+/// EF-SGD compressed both ways ([Tang, Lian, Yu, Zhang, Liu 2019](https://arxiv.org/abs/1905.05957), DoubleSqueeze): the
+/// workers as in [`EfSgd`](super::EfSgd) with the step size inside; the server has a residual of its own,
 /// p = mean Δ_i + ẽ, δ = C(p), ẽ = p − δ, x ← x − δ.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EfSgdBidirectional {
     local: LocalGradient,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "ef-sgd-bidirectional",
-    usage: "ef-sgd-bidirectional[:momentum=β][,weight-decay=λ]",
+    usage: "ef-sgd-bidirectional[:momentum=β][,weight-decay=λ][,nesterov]",
     about: "error feedback at the workers and at the server, compressed both ways",
-    examples: &["ef-sgd-bidirectional", "ef-sgd-bidirectional:momentum=0.9"],
-    parse: |args| Ok(AnyAlgorithm::new(EfSgdBidirectional { local: LocalGradient::parse(args)? })),
+    equation: "Δ_i as under ef-sgd; p = mean Δ_i + ẽ, δ = C(p), ẽ = p − δ, x ← x − δ",
+    source: "DoubleSqueeze: Parallel Stochastic Gradient Descent with Double-Pass Error-Compensated Compression, Tang, Lian, Yu, Zhang, Liu 2019",
+    link: "https://arxiv.org/abs/1905.05957",
+    defaults: &[("momentum=0", "β"), ("weight-decay=0", "λ")],
+    examples: &[
+        "ef-sgd-bidirectional",
+        "ef-sgd-bidirectional:momentum=0.9",
+        "ef-sgd-bidirectional:momentum=0.5,weight-decay=0.01,nesterov",
+    ],
+    parse: |args| Ok(AnyAlgorithm::new(EfSgdBidirectional::of(LocalGradient::parse(args)?))),
 };
 
 impl EfSgdBidirectional {
-    /// Momentum β ∈ [0, 1) and weight decay λ ≥ 0.
-    pub fn new(momentum: f64, weight_decay: f64) -> Result<Self, ParameterError> {
-        Ok(Self { local: LocalGradient::new(momentum, weight_decay)? })
+    /// Without momentum or weight decay.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     pub(super) fn of(local: LocalGradient) -> Self {
         Self { local }
     }
-
-    pub(super) fn form(&self) -> [(&'static str, String); 2] {
-        self.local.form()
-    }
 }
 
-impl fmt::Display for EfSgdBidirectional {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_form(f, "ef-sgd-bidirectional", &self.form())
-    }
-}
+with_local_gradient!(EfSgdBidirectional, local);
+display_by_arguments!(EfSgdBidirectional, FORM.name);
 
 /// m_i and e_i.
 #[derive(Clone, Debug)]
@@ -60,7 +64,7 @@ impl State for Local {
 /// ẽ, and what the server's compressor remembers.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    residual: Buf,
+    residual: Vector,
     memos: Vec<Memo>,
 }
 
@@ -81,11 +85,23 @@ impl Algorithm for EfSgdBidirectional {
     }
 
     fn shared(&self, cx: &Cx<'_>) -> Shared {
-        Shared { residual: vec![0.0; cx.layout.len()], memos: vec![Memo::default(); cx.layout.units().len()] }
+        Shared { residual: Vector::zeros(cx.layout.len()), memos: cx.memos() }
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        self.local.arguments().into()
     }
 
     fn needs_x(&self) -> bool {
         self.local.needs_x()
+    }
+
+    fn conserves(&self) -> Result<Conserves, Why> {
+        Ok(Conserves::Inside)
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        Ok(Parent { local: self.local.rules(), ..Parent::default() })
     }
 
     fn begin(&self, local: &mut Local, _: &Shared, mut seen: Seen, cx: &Cx<'_>) -> Message {
@@ -95,14 +111,14 @@ impl Algorithm for EfSgdBidirectional {
 
     fn reduce(&self, shared: &Shared, _: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
         let mut p = shared.residual.clone();
-        decode_into(&mean(inbox, cx.layout), 1.0, &mut p, cx.layout);
+        p.add_decoded(1.0, &mean(inbox, cx.layout), cx.layout);
         let mut memos = shared.memos.clone();
-        let delta = compress(cx.compressor, &p, cx.layout, &cx.key_down(), &mut memos);
-        decode_into(&delta, -1.0, &mut p, cx.layout);
+        let delta = cx.compress_down(&p, cx.lr, &mut memos);
+        p.add_decoded(-1.0, &delta, cx.layout);
         Next::Done(Decision { memos, kept: p, ..Move::Update(delta).into() })
     }
 
-    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, _: &Cx<'_>) -> Option<Buf> {
+    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, _: &Cx<'_>) -> Option<Vector> {
         local.residual.settle(decided.is_some());
         None
     }

@@ -1,29 +1,40 @@
-use std::fmt;
-use std::sync::Arc;
+use backburn_compress::text::Form;
+use backburn_compress::{Layout, Memo, Message, Vector, majority, mean};
 
-use backburn_compress::{Layout, Memo, Message, ParameterError, Payload, mean};
-use rayon::prelude::*;
-
-use super::{Entry, LocalGradient, Momentum};
-use crate::spec::write_form;
-use crate::{Algorithm, AnyAlgorithm, Buf, Cx, Decision, Inbox, Move, Next, Plain, Seen, State, Visitor};
+use super::parts::with_local_gradient;
+use super::{LocalGradient, Momentum};
+use crate::method::{chained, display_by_arguments};
+use crate::{
+    Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Seen, State, Visitor,
+    Why,
+};
 
 /// Compressed SGD without feedback: workers send C(g_i), or C(m_i) with momentum; x ← x − γ·mean,
 /// or by majority vote x ← x − γ·sign(Σ sign).
 ///
-/// With `sign` it is signSGD (with momentum signSGDM, "signum"; Bernstein et al. 2018 and 2019),
-/// with `sign:scaled` the scaled signSGD that error feedback is compared with.
+/// With `sign` it is [signSGD](https://arxiv.org/abs/1802.04434) (with momentum signSGDM, "signum"; Bernstein et al. 2018,
+/// and [with majority vote](https://arxiv.org/abs/1810.05291) 2019), with `sign:scaled` the scaled signSGD that error
+/// feedback is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CompressedSgd {
     local: LocalGradient,
     majority_vote: bool,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "compressed-sgd",
-    usage: "compressed-sgd[:momentum=β][,weight-decay=λ][,majority-vote]",
+    usage: "compressed-sgd[:momentum=β][,weight-decay=λ][,nesterov][,majority-vote]",
     about: "compression without feedback; with `sign` signSGD, with momentum signSGDM",
-    examples: &["compressed-sgd", "compressed-sgd:momentum=0.9", "compressed-sgd:majority-vote"],
+    equation: "x ← x − γ·mean C(g_i); by majority vote x ← x − γ·sign(Σ sign C(g_i))",
+    source: "signSGD: Compressed Optimisation for Non-Convex Problems, Bernstein, Wang, Azizzadenesheli, Anandkumar 2018",
+    link: "https://arxiv.org/abs/1802.04434",
+    defaults: &[("momentum=0", "β"), ("weight-decay=0", "λ")],
+    examples: &[
+        "compressed-sgd",
+        "compressed-sgd:momentum=0.9",
+        "compressed-sgd:majority-vote",
+        "compressed-sgd:momentum=0.5,weight-decay=0.01,nesterov,majority-vote",
+    ],
     parse: |args| {
         let majority_vote = args.flag("majority-vote");
         Ok(AnyAlgorithm::new(CompressedSgd { local: LocalGradient::parse(args)?, majority_vote }))
@@ -31,9 +42,9 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 impl CompressedSgd {
-    /// Momentum β ∈ [0, 1) and weight decay λ ≥ 0; the mean of the messages.
-    pub fn new(momentum: f64, weight_decay: f64) -> Result<Self, ParameterError> {
-        Ok(Self { local: LocalGradient::new(momentum, weight_decay)?, majority_vote: false })
+    /// Without momentum or weight decay; the mean of the messages.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// The majority vote of the messages' signs instead of their mean.
@@ -42,13 +53,8 @@ impl CompressedSgd {
     }
 }
 
-impl fmt::Display for CompressedSgd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [momentum, decay] = self.local.form();
-        let vote = if self.majority_vote { "majority-vote".into() } else { String::new() };
-        write_form(f, "compressed-sgd", &[momentum, decay, ("", vote)])
-    }
-}
+with_local_gradient!(CompressedSgd, local);
+display_by_arguments!(CompressedSgd, FORM.name);
 
 /// A worker's momentum, and what its compressor remembers.
 #[derive(Clone, Debug)]
@@ -64,32 +70,20 @@ impl State for Local {
     }
 }
 
-/// sign(Σ sign), ties and zeros counting as +1; a worker that is absent has no vote.
-fn majority(inbox: Inbox<'_>, layout: &Layout) -> Message {
-    let units = layout.units().par_iter().enumerate();
-    let vote = |(u, unit): (usize, &backburn_compress::Unit)| {
-        let mut votes = vec![0i32; unit.len()];
-        for message in inbox.iter().flatten() {
-            let decoded = message[u].decode();
-            votes.iter_mut().zip(decoded).for_each(|(v, x)| *v += if x >= 0.0 { 1 } else { -1 });
-        }
-        let pack = |c: &[i32]| c.iter().enumerate().fold(0, |w, (j, v)| w | u64::from(*v >= 0) << j);
-        let words = votes.chunks(64).map(pack).collect();
-        Arc::new(Payload::Signs { len: unit.len(), words, low: -1.0, high: 1.0 })
-    };
-    units.map(vote).collect()
-}
-
 impl Algorithm for CompressedSgd {
     type Takes = Plain;
     type Local = Local;
     type Shared = ();
 
     fn local(&self, cx: &Cx<'_>) -> Local {
-        Local { momentum: Momentum::default(), memos: vec![Memo::default(); cx.layout.units().len()] }
+        Local { momentum: Momentum::default(), memos: cx.memos() }
     }
 
     fn shared(&self, _: &Cx<'_>) {}
+
+    fn arguments(&self) -> Vec<Argument> {
+        chained(self.local.arguments(), [Argument::word("majority-vote", self.majority_vote)])
+    }
 
     fn needs_x(&self) -> bool {
         self.local.needs_x()
@@ -99,9 +93,17 @@ impl Algorithm for CompressedSgd {
         true
     }
 
+    fn conserves(&self) -> Result<Conserves, Why> {
+        Err("without feedback, what was not sent is lost")
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        Ok(Parent { local: self.local.rules(), votes: self.majority_vote, ..Parent::default() })
+    }
+
     fn begin(&self, local: &mut Local, _: &(), mut seen: Seen, cx: &Cx<'_>) -> Message {
         let g = self.local.prepare(&mut local.momentum, seen.take(), cx);
-        cx.compress(&g, &mut local.memos)
+        cx.compress(&g, 1.0, &mut local.memos)
     }
 
     fn reduce(&self, _: &(), _: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
@@ -111,7 +113,7 @@ impl Algorithm for CompressedSgd {
         Move::Direction(decided).into()
     }
 
-    fn commit(&self, _: &mut Local, _: &(), _: Option<&Decision>, _: &Cx<'_>) -> Option<Buf> {
+    fn commit(&self, _: &mut Local, _: &(), _: Option<&Decision>, _: &Cx<'_>) -> Option<Vector> {
         None
     }
 }

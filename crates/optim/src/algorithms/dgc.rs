@@ -1,19 +1,23 @@
-use std::fmt;
+use backburn_compress::text::Form;
+use backburn_compress::{Class, Feedback, Layout, Message, ParameterError, TopK, Vector, mean};
 
-use backburn_compress::{Class, Feedback, Layout, Message, ParameterError, Payload, TopK, mean, random};
+use super::LocalGradient;
+use super::parts::{Units, silence};
+use crate::method::display_by_arguments;
+use crate::{
+    Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Residual, Role, Rule, Seen,
+    State, Visitor, Why,
+};
 
-use super::{Entry, LocalGradient};
-use crate::spec::write_form;
-use crate::{Algorithm, AnyAlgorithm, Buf, Cx, Decision, Inbox, Move, Next, Residual, Role, Seen, State, Visitor};
-
-/// Deep Gradient Compression (Lin, Han, Mao, Wang, Dally 2018): momentum correction
+/// [Deep Gradient Compression](https://arxiv.org/abs/1712.01887) (Lin, Han, Mao, Wang, Dally 2018): momentum correction
 /// u ← μu + g, v ← v + u, a worker sends C(v), v ← v − C(v), and momentum factor masking: u ← 0
 /// where something was sent; x ← x − γ·mean.
 ///
 /// Local clipping scales g_i to a norm of at most c/√n first. The warm-up sends the top 25 %,
 /// 6.25 %, 1.6 % and 0.4 % for a quarter of its steps each, where that is more than the compressor
 /// keeps. Momentum is Polyak's; the paper's Nesterov variant is left out. With the identity u is
-/// cleared every step, and DGC is SGD.
+/// cleared every step, and DGC is SGD. When γ changes, v is rescaled as e is in
+/// [`EfSgd::with_step_outside`](super::EfSgd::with_step_outside); at γ = 0 u alone moves on and nothing is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dgc {
     /// μ ∈ [0, 1).
@@ -25,16 +29,25 @@ pub struct Dgc {
     local: LocalGradient,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "dgc",
     usage: "dgc[:momentum=μ][,clip=NORM][,warmup=STEPS][,weight-decay=λ]",
-    about: "deep gradient compression: momentum correction and masking (μ = 0.9), clipping, warm-up",
-    examples: &["dgc", "dgc:momentum=0.5,clip=1,warmup=4", "dgc:momentum=0"],
+    about: "deep gradient compression: momentum correction and masking, clipping, warm-up",
+    equation: "u ← μu + g_i, v ← v + u, send C(v); v ← v − C(v), u ← 0 where sent; x ← x − γ·mean C(v)",
+    source: "Deep Gradient Compression, Lin, Han, Mao, Wang, Dally 2018",
+    link: "https://arxiv.org/abs/1712.01887",
+    defaults: &[
+        ("momentum=0.9", "μ"),
+        ("clip=inf", "the most that ‖g_i‖ may be, times √n"),
+        ("warmup=0", "steps that send more"),
+        ("weight-decay=0", "λ"),
+    ],
+    examples: &["dgc", "dgc:momentum=0.5,clip=1,warmup=4", "dgc:momentum=0", "dgc:momentum=0,clip=2,weight-decay=0.01"],
     parse: |args| {
         let dgc = Dgc::new(args.named("momentum")?.unwrap_or(MOMENTUM))?;
         let dgc = args.named("clip")?.map_or(Ok(dgc), |c| dgc.with_clip(c))?;
-        let dgc = dgc.with_warm_up(args.named("warmup")?.unwrap_or(0));
-        Ok(AnyAlgorithm::new(dgc.with_weight_decay(args.named("weight-decay")?.unwrap_or(0.0))?))
+        let dgc = dgc.with_warmup(args.named("warmup")?.unwrap_or(0));
+        Ok(AnyAlgorithm::new(Dgc { local: dgc.local.with_decay_of(args)?, ..dgc }))
     },
 };
 
@@ -44,13 +57,19 @@ const MOMENTUM: f64 = 0.9;
 const STAGES: u64 = 4;
 
 impl Dgc {
-    /// μ ∈ [0, 1).
+    /// With momentum μ.
+    ///
+    /// # Errors
+    /// Where μ is outside [0, 1).
     pub fn new(momentum: f64) -> Result<Self, ParameterError> {
-        LocalGradient::new(momentum, 0.0)?;
+        LocalGradient::new().with_momentum(momentum)?;
         Ok(Self { momentum, clip: f64::INFINITY, warm_up: 0, local: LocalGradient::default() })
     }
 
-    /// Scales each g_i to a norm of at most `clip`/√n, `clip` > 0.
+    /// Scales each g_i to a norm of at most `clip`/√n.
+    ///
+    /// # Errors
+    /// Where `clip` is not positive.
     pub fn with_clip(self, clip: f64) -> Result<Self, ParameterError> {
         if clip > 0.0 {
             Ok(Self { clip, ..self })
@@ -60,13 +79,16 @@ impl Dgc {
     }
 
     /// Sends more during so many first steps.
-    pub fn with_warm_up(self, steps: u64) -> Self {
+    pub fn with_warmup(self, steps: u64) -> Self {
         Self { warm_up: steps, ..self }
     }
 
-    /// λ ≥ 0, in the local gradient.
+    /// g ← g + λx, before all else.
+    ///
+    /// # Errors
+    /// Where λ is negative or not finite.
     pub fn with_weight_decay(self, weight_decay: f64) -> Result<Self, ParameterError> {
-        Ok(Self { local: LocalGradient::new(0.0, weight_decay)?, ..self })
+        Ok(Self { local: self.local.with_weight_decay(weight_decay)?, ..self })
     }
 
     /// The compressor of the warm-up at this step, once that is over `None`.
@@ -84,21 +106,14 @@ impl Dgc {
     }
 }
 
-impl fmt::Display for Dgc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::spec::unless;
-        let clip = unless(self.clip, f64::INFINITY);
-        let [_, decay] = self.local.form();
-        let momentum = ("momentum", self.momentum.to_string());
-        write_form(f, "dgc", &[momentum, ("clip", clip), ("warmup", unless(self.warm_up, 0)), decay])
-    }
-}
+display_by_arguments!(Dgc, FORM.name);
 
 /// u_i, and v_i as the residual.
 #[derive(Clone, Debug)]
 pub struct Local {
-    u: Buf,
+    u: Vector,
     v: Residual,
+    units: Units,
     /// What was said, for the mask.
     said: Option<Message>,
 }
@@ -107,18 +122,7 @@ impl State for Local {
     fn visit(&mut self, visitor: &mut dyn Visitor, layout: &Layout) {
         visitor.vector("u", Role::Momentum, &mut self.u);
         visitor.residual("v", &mut self.v, layout);
-    }
-}
-
-/// x ← 0 at the coordinates that the payload names.
-fn mask(x: &mut [f32], payload: &Payload) {
-    match payload {
-        Payload::Sparse { indices, .. } => indices.iter().for_each(|i| x[*i as usize] = 0.0),
-        Payload::Drawn { len, draw, values } => {
-            random::subset(*draw, *len, values.len()).into_iter().for_each(|i| x[i as usize] = 0.0);
-        }
-        Payload::Sum(parts) => parts.iter().for_each(|part| mask(x, part)),
-        _ => x.fill(0.0),
+        self.units.visit(visitor, layout);
     }
 }
 
@@ -128,10 +132,17 @@ impl Algorithm for Dgc {
     type Shared = ();
 
     fn local(&self, cx: &Cx<'_>) -> Local {
-        Local { u: vec![0.0; cx.layout.len()], v: Residual::new(cx.layout), said: None }
+        let (u, v) = (Vector::zeros(cx.layout.len()), Residual::new(cx.layout));
+        Local { u, v, units: Units::default(), said: None }
     }
 
     fn shared(&self, _: &Cx<'_>) {}
+
+    fn arguments(&self) -> Vec<Argument> {
+        let clip = Argument::unless("clip", self.clip, f64::INFINITY);
+        let warmup = Argument::unless("warmup", self.warm_up, 0);
+        vec![Argument::shown("momentum", self.momentum), clip, warmup, self.local.decay_argument()]
+    }
 
     fn needs_x(&self) -> bool {
         self.local.needs_x()
@@ -141,20 +152,35 @@ impl Algorithm for Dgc {
         true
     }
 
+    fn conserves(&self) -> Result<Conserves, Why> {
+        if self.momentum == 0.0 {
+            Ok(Conserves::Outside)
+        } else {
+            Err("momentum is forgotten where something was sent")
+        }
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        let clip = self.clip.is_finite().then_some(Rule::Clip(self.clip));
+        let cleared = (self.momentum != 0.0).then_some(Rule::Cleared(self.momentum));
+        let local = self.local.rules().into_iter().chain(clip).chain(cleared).collect();
+        Ok(Parent { local, ..Parent::default() })
+    }
+
     fn begin(&self, local: &mut Local, _: &(), mut seen: Seen, cx: &Cx<'_>) -> Message {
         let mut g = seen.take();
         self.local.decay(&mut g, cx);
-        let norm = g.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
+        let norm = g.square().sqrt();
         let most = self.clip / (cx.workers as f64).sqrt();
         let scale = if norm > most { (most / norm) as f32 } else { 1.0 };
-        let mu = self.momentum as f32;
-        local.u.iter_mut().zip(&g).for_each(|(u, g)| *u = mu * *u + scale * g);
+        local.u.blend(self.momentum as f32, scale, &g);
+        let Some(factor) = local.units.rescale(cx.lr) else { return silence(cx.layout) };
         let warming = self.warming(cx);
         let cx = match &warming {
             Some(compressor) => Cx { compressor, ..*cx },
             None => *cx,
         };
-        let said = local.v.compress(1.0, 1.0, &local.u, &cx);
+        let said = local.v.compress(factor, 1.0, &local.u, &cx);
         local.said = Some(said.clone());
         said
     }
@@ -163,12 +189,10 @@ impl Algorithm for Dgc {
         Move::Direction(mean(inbox, cx.layout)).into()
     }
 
-    fn commit(&self, local: &mut Local, _: &(), decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Buf> {
+    fn commit(&self, local: &mut Local, _: &(), decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Vector> {
         local.v.settle(decided.is_some());
         if let (Some(said), Some(_)) = (local.said.take(), decided) {
-            for (unit, payload) in cx.layout.units().iter().zip(&said) {
-                mask(&mut local.u[unit.range.clone()], payload);
-            }
+            local.u.mask(&said, cx.layout);
         }
         None
     }

@@ -1,25 +1,31 @@
 use std::fmt;
 use std::str::FromStr;
 
-use backburn_compress::spec::{Expected, SpecError};
-use backburn_compress::{Class, Feedback, Layout, Memo, Message, ParameterError, decode_into, mean};
+use backburn_compress::text::{Expected, Form, TextError};
+use backburn_compress::{Class, Feedback, Layout, Memo, Message, ParameterError, Vector, mean};
 
-use super::{Entry, dense};
-use crate::spec::{unless, write_form};
-use crate::{Algorithm, AnyAlgorithm, Ask, Buf, Cx, Decision, Inbox, Move, Next, Role, Seen, State, Visitor};
+use crate::method::display_by_arguments;
+use crate::{
+    Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Parent, Role,
+    Rule, Seen, State, Visitor, Why,
+};
 
-/// ErrorCompensatedX (Tang, Li, Liu, Liu, Yuan 2021): compensation for variance-reduced estimators
-/// v_t = (1−α_t)v_{t−1} + α_t·A_t, with the errors of the last two steps:
+/// [ErrorCompensatedX](https://arxiv.org/abs/2108.02102) (Tang, Li, Liu, Yan 2021): compensation for variance-reduced
+/// estimators v_t = (1−α_t)v_{t−1} + α_t·A_t, with the errors of the last two steps:
 ///
 /// c_t = (α_{t−1}/α_t)(2−α_t)δ_{t−1} − (α_{t−2}/α_t)(1−α_t)δ_{t−2}, a worker sends C(p) of
 /// p = A_t + βc_t, δ_t = p − C(p); everybody moves v ← (1−α_t)v + α_t·mean, x ← x − γv.
 ///
-/// For β = 1 the sum of all v differs from the uncompressed one by −α_T·δ_T alone. The baseline
-/// [`one_step`](Self::with_one_step) has c_t = δ_{t−1}. v₋₁ = 0, δ₋₁ = δ₋₂ = 0, x₋₁ = x₀.
+/// That is for a constant γ. Where it varies, too, a worker keeps E, by how far its share of v is off, and u, what x is
+/// still owed: α_tc_t = u_{t−1}/γ_t − (1−α_t)E_{t−1}, without the first term at γ_t = 0;
+/// E_t = (1−α_t)E_{t−1} + α_t(c_t − δ_t), u_t = u_{t−1} − γ_tE_t. So α_tc_t's first term is gone from E_t, which is
+/// u_{t−1}/γ_t − α_tδ_t, and u_t = γ_tα_tδ_t. It is u/γ that is kept, with its γ, as e is in
+/// [`EfSgd::with_step_outside`](super::EfSgd::with_step_outside). For β = 1, Σγv differs from the uncompressed one by
+/// −u_T alone. The baseline [`one_step`](Self::with_one_step) has c_t = δ_{t−1}. v₋₁ = 0, δ₋₁ = δ₋₂ = 0, x₋₁ = x₀.
 ///
 /// Departing from the paper: a factor β ∈ (0, 1] on c_t, since small α under strong compression can
-/// diverge. A step that a worker missed counts with A_t = 0 and nothing sent; of a failed round A_t
-/// stays owed and joins the next one's.
+/// diverge. In a step that a worker missed A_t = 0 and nothing is sent; the A_t of a message that did not count stays
+/// owed and joins the next one's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ecx {
     /// α ∈ (0, 1]; unused by ROOT-SGD.
@@ -36,11 +42,13 @@ pub enum Estimator {
     /// The gradient: momentum SGD.
     #[default]
     Momentum,
-    /// [g(x_t) − (1−α)g(x_{t−1}; ξ_t)]/α, the minibatch being the same (Cutkosky, Orabona 2019).
+    /// [g(x_t) − (1−α)g(x_{t−1}; ξ_t)]/α, the minibatch being the same ([Cutkosky, Orabona
+    /// 2019](https://arxiv.org/abs/1905.10018)).
     Storm,
-    /// The same with α_t = 1/t, t = 1, 2, … (Li et al. 2022).
+    /// The same with α_t = 1/t, t = 1, 2, … ([Li et al. 2022](https://arxiv.org/abs/2008.12690)).
     Root,
-    /// The gradient at x_t + ((1−α)/α)(x_t − x_{t−1}) (Arnold et al. 2019).
+    /// The gradient at x_t + ((1−α)/α)(x_t − x_{t−1}) ([Arnold et al.
+    /// 2019](https://arxiv.org/abs/1906.03532)).
     Igt,
 }
 
@@ -56,11 +64,11 @@ impl fmt::Display for Estimator {
 }
 
 impl FromStr for Estimator {
-    type Err = SpecError;
+    type Err = TextError;
 
-    fn from_str(text: &str) -> Result<Self, SpecError> {
+    fn from_str(text: &str) -> Result<Self, TextError> {
         let found = Self::NAMES.iter().find(|(_, name)| *name == text).map(|(e, _)| *e);
-        found.ok_or_else(|| SpecError::unknown("estimator", text, Self::NAMES.map(|(_, name)| name)))
+        found.ok_or_else(|| TextError::unknown("estimator", text, Self::NAMES.map(|(_, name)| name)))
     }
 }
 
@@ -68,14 +76,23 @@ impl Expected for Estimator {
     const EXPECTED: &'static str = "`momentum`, `storm`, `root` or `igt`";
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "ecx",
     usage: "ecx[:alpha=α][,beta=β][,estimator=momentum|storm|root|igt][,one-step]",
-    about: "ErrorCompensatedX over an estimator v ← (1−α)v + αA (α = 0.5), or one-step compensation",
+    about: "ErrorCompensatedX over an estimator v ← (1−α)v + αA, or one-step compensation",
+    equation: "send C(A + βc), δ = A + βc − C(·), αc = u/γ − (1−α)E, E ← (1−α)E + α(c − δ), u ← u − γE; v ← (1−α)v + α·mean, x ← x − γv",
+    source: "ErrorCompensatedX: Error Compensation for Variance Reduced Algorithms, Tang, Li, Liu, Yan 2021",
+    link: "https://arxiv.org/abs/2108.02102",
+    defaults: &[
+        ("alpha=0.5", "α; ROOT-SGD takes none"),
+        ("beta=1", "the factor on c"),
+        ("estimator=momentum", "what A is"),
+    ],
     examples: &[
         "ecx",
         "ecx:alpha=0.8",
         "ecx:alpha=0.8,beta=0.9,one-step",
+        "ecx:alpha=0.5,beta=0.7",
         "ecx:alpha=0.5,estimator=storm",
         "ecx:estimator=root",
         "ecx:alpha=0.5,estimator=igt",
@@ -94,10 +111,12 @@ pub(super) const ENTRY: Entry = Entry {
 const ALPHA: f64 = 0.5;
 
 impl Ecx {
-    /// α ∈ (0, 1], over momentum.
+    /// Over momentum of weight α.
+    ///
+    /// # Errors
+    /// Where α is outside (0, 1].
     pub fn new(alpha: f64) -> Result<Self, ParameterError> {
-        let alpha = unit("alpha", alpha)?;
-        Ok(Self { alpha, beta: 1.0, estimator: Estimator::Momentum, one_step: false })
+        Ok(Self { alpha: unit("alpha", alpha)?, beta: 1.0, estimator: Estimator::Momentum, one_step: false })
     }
 
     /// Over another estimator.
@@ -105,7 +124,10 @@ impl Ecx {
         Self { estimator, ..self }
     }
 
-    /// β ∈ (0, 1].
+    /// The factor β on c_t.
+    ///
+    /// # Errors
+    /// Where β is outside (0, 1].
     pub fn with_beta(self, beta: f64) -> Result<Self, ParameterError> {
         Ok(Self { beta: unit("beta", beta)?, ..self })
     }
@@ -117,21 +139,27 @@ impl Ecx {
 
     /// α_t of step t = 0, 1, ….
     pub fn alpha(&self, t: u64) -> f64 {
-        if self.estimator == Estimator::Root { 1.0 / (t + 1) as f64 } else { self.alpha }
+        self.alphas().at(t)
     }
 
-    /// The factors of δ_{t−1} and δ_{t−2} in βc_t.
-    fn factors(&self, t: u64) -> (f32, f32) {
-        if self.one_step {
-            return (self.beta as f32, 0.0);
-        }
-        let now = self.alpha(t);
-        let ratio = |back| self.alpha(t.saturating_sub(back)) / now;
-        ((self.beta * ratio(1) * (2.0 - now)) as f32, (-self.beta * ratio(2) * (1.0 - now)) as f32)
+    fn alphas(&self) -> Alpha {
+        if self.estimator == Estimator::Root { Alpha::Harmonic } else { Alpha::Constant(self.alpha) }
     }
 
     fn reads_last_x(&self) -> bool {
         self.estimator != Estimator::Momentum
+    }
+
+    /// A_t, from what was asked.
+    fn estimate(&self, mut seen: Seen, cx: &Cx<'_>) -> Vector {
+        let mut a = seen.take();
+        if matches!(self.estimator, Estimator::Storm | Estimator::Root) {
+            let alpha = self.alpha(cx.step);
+            let last = if seen.gradients.len() > 1 { seen.take_at(1) } else { a.clone() };
+            a.axpy(-((1.0 - alpha) as f32), &last);
+            a.scale(alpha.recip() as f32);
+        }
+        a
     }
 }
 
@@ -139,67 +167,113 @@ fn unit(name: &'static str, value: f64) -> Result<f64, ParameterError> {
     if value > 0.0 && value <= 1.0 { Ok(value) } else { Err(ParameterError::Range { name, value, allowed: "(0, 1]" }) }
 }
 
-impl fmt::Display for Ecx {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let alpha = if self.estimator == Estimator::Root { String::new() } else { self.alpha.to_string() };
-        let estimator = unless(self.estimator, Estimator::Momentum);
-        let one_step = if self.one_step { "one-step".into() } else { String::new() };
-        // Bare words come first.
-        let beta = unless(self.beta, 1.0);
-        write_form(f, "ecx", &[("", one_step), ("alpha", alpha), ("beta", beta), ("estimator", estimator)])
-    }
-}
+display_by_arguments!(Ecx, FORM.name);
 
-/// δ_{t−1} and δ_{t−2}, and a p that was said without counting.
+/// E and u, and an A_t that was said without counting.
 #[derive(Clone, Debug)]
 pub struct Local {
-    recent: Buf,
-    older: Buf,
-    /// p of step `step`, empty where there is none.
-    p: Buf,
-    /// C(p), until it is known whether it counts.
-    said: Option<Message>,
-    /// The step that comes next, or that p belongs to.
+    /// E, by how far this worker's share of v is off; unused by the baseline.
+    off: Vector,
+    /// u/γ, what x is owed; δ_{t−1} under the baseline.
+    owed: Vector,
+    /// The γ of it, 0 before the first.
+    lr: f64,
+    /// An A_t that did not count, empty where there is none, and the α_t under which it was said.
+    unsaid: Vector,
+    unsaid_alpha: f64,
+    /// The step after the last one that counted.
     step: u64,
+    /// What the step will come to if it counts.
+    next: Option<Proposed>,
     memos: Vec<Memo>,
+}
+
+#[derive(Clone, Debug)]
+struct Proposed {
+    /// A_t, with what was unsaid.
+    a: Vector,
+    /// δ_t = p − C(p).
+    delta: Vector,
+    /// u_{t−1}/γ_old.
+    owed: Vector,
+    /// γ_old, 0 before there is one.
+    unit: f64,
+    payment: Payment,
+}
+
+/// How much of u_{t−1} a step makes good.
+#[derive(Clone, Copy, Debug)]
+struct Payment {
+    /// The factor on u_{t−1}/γ_old in α_tc_t: γ_old/γ_t, or 1 where that is beyond [`MOST`](Self::MOST); 0 at γ_t = 0.
+    factor: f64,
+    /// γ_t/γ_old.
+    share: f64,
+    /// Whether that is all of it.
+    whole: bool,
+}
+
+impl Payment {
+    /// What is owed comes back by way of v, which remembers: where γ falls further than this at once, it is paid over many
+    /// steps, lest a γ that rises again meet a v that has grown as much.
+    const MOST: f64 = 4096.0;
+
+    fn new(old: f64, lr: f64) -> Self {
+        let (ratio, share) = (old / lr, lr / old);
+        match (lr as f32 == 0.0, old == 0.0) {
+            (true, _) => Self { factor: 0.0, share: 0.0, whole: false },
+            (_, true) => Self { factor: 1.0, share: 1.0, whole: true },
+            _ if ratio > Self::MOST => Self { factor: 1.0, share, whole: false },
+            _ => Self { factor: ratio, share, whole: true },
+        }
+    }
 }
 
 impl State for Local {
     fn visit(&mut self, visitor: &mut dyn Visitor, _: &Layout) {
-        visitor.vector("residual", Role::Residual, &mut self.recent);
-        // Not owed any more, but the two errors' means must fit together.
-        visitor.vector("residual.older", Role::Momentum, &mut self.older);
-        visitor.vector("p", Role::Momentum, &mut self.p);
+        visitor.vector("residual", Role::Residual, &mut self.owed);
+        visitor.vector("off", Role::Momentum, &mut self.off);
+        visitor.scalar("lr", &mut self.lr);
+        visitor.vector("unsaid", Role::Momentum, &mut self.unsaid);
+        visitor.scalar("unsaid_alpha", &mut self.unsaid_alpha);
         visitor.count("step", &mut self.step);
         visitor.memos("compressor", &mut self.memos);
-    }
-}
-
-impl Local {
-    /// δ_t = `delta`, and on to step t + 1.
-    fn shift(&mut self, delta: Buf) {
-        self.older = std::mem::replace(&mut self.recent, delta);
-        self.step += 1;
-    }
-
-    /// βc_t.
-    fn compensation(&self, ecx: &Ecx) -> Buf {
-        let (one, two) = ecx.factors(self.step);
-        self.recent.iter().zip(&self.older).map(|(recent, older)| one * recent + two * older).collect()
     }
 }
 
 /// v, and x_{t−1} where the estimator reads it; empty before the first step.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    v: Buf,
-    last_x: Buf,
+    v: Vector,
+    last_x: Vector,
+    /// What each worker missed lately.
+    missed: Vec<Missed>,
+}
+
+/// The steps that went by without a worker: in each of them E ← (1−α)E, u ← u − γE.
+#[derive(Clone, Copy, Debug)]
+struct Missed {
+    /// Π(1−α).
+    kept: f64,
+    /// Σγ·Π(1−α), the products up to each step.
+    moved: f64,
+}
+
+impl Missed {
+    const NOTHING: Self = Self { kept: 1.0, moved: 0.0 };
 }
 
 impl State for Shared {
     fn visit(&mut self, visitor: &mut dyn Visitor, _: &Layout) {
         visitor.vector("v", Role::Momentum, &mut self.v);
         visitor.vector("last_x", Role::Tracker, &mut self.last_x);
+        let mut workers = self.missed.len() as u64;
+        visitor.count("missed", &mut workers);
+        // A damaged count must not ask for endless memory.
+        self.missed.resize(workers.min(1 << 20) as usize, Missed::NOTHING);
+        for (rank, missed) in self.missed.iter_mut().enumerate() {
+            visitor.scalar(&format!("missed.{rank}.kept"), &mut missed.kept);
+            visitor.scalar(&format!("missed.{rank}.moved"), &mut missed.moved);
+        }
     }
 }
 
@@ -209,13 +283,28 @@ impl Algorithm for Ecx {
     type Shared = Shared;
 
     fn local(&self, cx: &Cx<'_>) -> Local {
-        let zero = vec![0.0; cx.layout.len()];
-        let memos = vec![Memo::default(); cx.layout.units().len()];
-        Local { recent: zero.clone(), older: zero, p: Buf::new(), said: None, step: cx.step, memos }
+        let zero = Vector::zeros(cx.layout.len());
+        Local {
+            off: zero.clone(),
+            owed: zero,
+            lr: 0.0,
+            unsaid: Vector::new(),
+            unsaid_alpha: 0.0,
+            step: cx.step,
+            next: None,
+            memos: cx.memos(),
+        }
     }
 
     fn shared(&self, cx: &Cx<'_>) -> Shared {
-        Shared { v: vec![0.0; cx.layout.len()], last_x: Buf::new() }
+        Shared { v: Vector::zeros(cx.layout.len()), last_x: Vector::new(), missed: Vec::new() }
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        let alpha = (self.estimator != Estimator::Root).then_some(self.alpha);
+        let beta = Argument::unless("beta", self.beta, 1.0);
+        let estimator = Argument::unless("estimator", self.estimator, Estimator::Momentum);
+        vec![Argument::option("alpha", alpha), beta, estimator, Argument::word("one-step", self.one_step)]
     }
 
     fn needs_x(&self) -> bool {
@@ -228,6 +317,23 @@ impl Algorithm for Ecx {
 
     fn leaves_step_open(&self) -> bool {
         true
+    }
+
+    fn conserves(&self) -> Result<Conserves, Why> {
+        match (self.one_step, self.beta < 1.0) {
+            (true, _) => Err("one step's error compensates for less than it cost: the baseline"),
+            (_, true) => Err("a factor below 1 on what is compensated forgets"),
+            _ => Ok(Conserves::Estimator),
+        }
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        let draw = match self.estimator {
+            Estimator::Momentum => Draw::default(),
+            Estimator::Storm | Estimator::Root => Draw::Recursive(self.alphas()),
+            Estimator::Igt => Draw::Ahead(self.alphas()),
+        };
+        Ok(Parent { draw, common: vec![Rule::Estimate(self.alphas())], ..Parent::default() })
     }
 
     fn warning(&self, cx: &Cx<'_>) -> Option<String> {
@@ -260,61 +366,91 @@ impl Algorithm for Ecx {
                 vec![Ask::GRADIENT, Ask::Gradient { at: Some(last.clone()), batches: 1 }]
             }
             Estimator::Igt => {
-                let ahead = ((1.0 - self.alpha) / self.alpha) as f32;
-                let at = cx.x.iter().zip(last).map(|(x, last)| x + ahead * (x - last)).collect();
+                let (mut at, mut moved) = (cx.x.clone(), cx.x.clone());
+                moved.subtract(last);
+                at.axpy(((1.0 - self.alpha) / self.alpha) as f32, &moved);
                 vec![Ask::Gradient { at: Some(at), batches: 1 }]
             }
         }
     }
 
-    fn begin(&self, local: &mut Local, _: &Shared, mut seen: Seen, cx: &Cx<'_>) -> Message {
-        let mut a = seen.take();
-        if matches!(self.estimator, Estimator::Storm | Estimator::Root) {
-            let alpha = self.alpha(cx.step);
-            let (keep, gain) = ((1.0 - alpha) as f32, alpha.recip() as f32);
-            match seen.gradients.get(1) {
-                Some(last) => a.iter_mut().zip(last).for_each(|(a, last)| *a = gain * (*a - keep * last)),
-                None => a.iter_mut().for_each(|a| *a = gain * (*a - keep * *a)),
+    fn begin(&self, local: &mut Local, shared: &Shared, seen: Seen, cx: &Cx<'_>) -> Message {
+        let alpha = self.alpha(cx.step);
+        let mut a = self.estimate(seen, cx);
+        if !local.unsaid.is_empty() {
+            a.axpy((local.unsaid_alpha / alpha) as f32, &local.unsaid);
+        }
+        let mut owed = local.owed.clone();
+        let mut unit = local.lr;
+        let mut p = a.clone();
+        if self.one_step {
+            p.axpy(self.beta as f32, &owed);
+        } else {
+            let missed = shared.missed.get(cx.rank).copied().unwrap_or(Missed::NOTHING);
+            if missed.moved != 0.0 {
+                unit = if unit == 0.0 { 1.0 } else { unit };
+                owed.axpy(-(missed.moved / unit) as f32, &local.off);
             }
+            // βc = β(u/γ − (1−α)E)/α.
+            let share = self.beta / alpha;
+            p.axpy((share * Payment::new(unit, cx.lr).factor) as f32, &owed);
+            p.axpy(-(share * (1.0 - alpha) * missed.kept) as f32, &local.off);
         }
-        // Steps that went by without this worker: nothing of theirs was applied.
-        while local.step < cx.step {
-            let p = std::mem::take(&mut local.p);
-            let delta = if p.is_empty() { local.compensation(self) } else { p };
-            local.shift(delta);
-        }
-        if local.p.is_empty() {
-            local.p = local.compensation(self);
-        }
-        local.p.iter_mut().zip(&a).for_each(|(p, a)| *p += a);
-        let said = cx.compress(&local.p, &mut local.memos);
-        local.said = Some(said.clone());
+        let said = cx.compress(&p, 1.0, &mut local.memos);
+        p.add_decoded(-1.0, &said, cx.layout);
+        local.next = Some(Proposed { a, delta: p, owed, unit, payment: Payment::new(unit, cx.lr) });
         said
     }
 
     fn reduce(&self, shared: &Shared, _: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
         let alpha = self.alpha(cx.step);
         let mean = mean(inbox, cx.layout);
-        let keep = (1.0 - alpha) as f32;
-        let mut v: Buf = shared.v.iter().map(|v| keep * v).collect();
-        decode_into(&mean, alpha as f32, &mut v, cx.layout);
-        let moved = Move::Direction(dense(&v, cx.layout));
+        let mut v = shared.v.clone();
+        v.scale((1.0 - alpha) as f32);
+        v.add_decoded(alpha as f32, &mean, cx.layout);
+        let moved = Move::Direction(v.to_message(cx.layout));
         Next::Done(Decision { heard: Some(mean), kept: v, ..moved.into() })
     }
 
-    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Buf> {
-        if let (Some(said), Some(_)) = (local.said.take(), decided) {
-            let mut delta = std::mem::take(&mut local.p);
-            decode_into(&said, -1.0, &mut delta, cx.layout);
-            local.shift(delta);
+    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Vector> {
+        let Proposed { a, mut delta, mut owed, unit, payment } = local.next.take()?;
+        let alpha = self.alpha(cx.step);
+        if decided.is_none() {
+            (local.unsaid, local.unsaid_alpha) = (a, alpha);
+            return None;
+        }
+        (local.unsaid, local.unsaid_alpha, local.step) = (Vector::new(), 0.0, cx.step + 1);
+        if self.one_step {
+            local.owed = delta;
+            return None;
+        }
+        // α_tc_t = f·u_{t−1}/γ_old − (1−α_t)E_{t−1}, so E_t = f·u_{t−1}/γ_old − α_tδ_t, and u_t = u_{t−1} − γ_tE_t.
+        delta.scale(alpha as f32);
+        local.off.clone_from(&owed);
+        local.off.scale(payment.factor as f32);
+        local.off.subtract(&delta);
+        if payment.whole {
+            (local.owed, local.lr) = (delta, cx.lr);
+        } else {
+            owed.blend((1.0 - payment.factor * payment.share) as f32, payment.share as f32, &delta);
+            (local.owed, local.lr) = (owed, unit);
         }
         None
     }
 
-    fn advance(&self, shared: &mut Shared, _: &[Message], _: Inbox<'_>, decided: &mut Decision, cx: &Cx<'_>) {
+    fn advance(&self, shared: &mut Shared, _: &[Message], inbox: Inbox<'_>, decided: &mut Decision, cx: &Cx<'_>) {
         shared.v = std::mem::take(&mut decided.kept);
         if self.reads_last_x() {
-            shared.last_x = cx.x.to_vec();
+            shared.last_x.clone_from(cx.x);
+        }
+        shared.missed.resize(inbox.len(), Missed::NOTHING);
+        for (missed, said) in shared.missed.iter_mut().zip(inbox) {
+            if said.is_some() {
+                *missed = Missed::NOTHING;
+            } else {
+                missed.kept *= 1.0 - self.alpha(cx.step);
+                missed.moved += cx.lr * missed.kept;
+            }
         }
     }
 }

@@ -1,14 +1,14 @@
-use std::fmt;
+use backburn_compress::text::{Args, Form, TextError};
+use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, Vector, mean};
 
-use backburn_compress::spec::{Args, SpecError};
-use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, decode_into, mean};
+use super::LocalGradient;
+use crate::{
+    Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Parent, Role, Rule, Seen,
+    State, Visitor, Why,
+};
 
-use super::{Entry, LocalGradient, dense};
-use crate::spec::{unless, write_form};
-use crate::{Algorithm, AnyAlgorithm, Ask, Buf, Cx, Decision, Inbox, Move, Next, Role, Seen, State, Visitor};
-
-/// EF21 (Richtárik, Sokolov, Fatkhullin 2021) with an estimator of `ORDER` momentum averages
-/// (Fatkhullin, Tyurin, Richtárik 2023): c_i = C(w_i − h_i), h_i ← h_i + c_i at the worker,
+/// EF21 ([Richtárik, Sokolov, Fatkhullin 2021](https://arxiv.org/abs/2106.05203)) with an estimator of `ORDER` momentum
+/// averages ([Fatkhullin, Tyurin, Richtárik 2023](https://arxiv.org/abs/2305.15155)): c_i = C(w_i − h_i), h_i ← h_i + c_i at the worker,
 /// h ← h + mean c_i and x ← x − γh at everybody. What w_i is:
 ///
 /// | `ORDER` | | w_i |
@@ -36,48 +36,75 @@ pub type Ef21Sgdm = Ef21<1>;
 /// EF21 on momentum taken twice.
 pub type Ef21Sgd2m = Ef21<2>;
 
-pub(super) const SGD: Entry = Entry {
+const MOMENTUM: &str = "Momentum Provably Improves Error Feedback!, Fatkhullin, Tyurin, Richtárik 2023";
+
+pub(super) static SGD: Form<AnyAlgorithm> = Form {
     name: "ef21-sgd",
     usage: "ef21-sgd[:b-init=COUNT][,weight-decay=λ]",
     about: "EF21 on the stochastic gradient; the first message is dense, of B_init minibatches",
+    equation: "c_i = C(g_i − h_i), h_i ← h_i + c_i; h ← h + mean c_i, x ← x − γh",
+    source: "EF21: A New, Simpler, Theoretically Better, and Practically Faster Error Feedback, Richtárik, Sokolov, Fatkhullin 2021",
+    link: "https://arxiv.org/abs/2106.05203",
+    defaults: &[("b-init=1", "minibatches of the first gradient"), ("weight-decay=0", "λ")],
     examples: &["ef21-sgd", "ef21-sgd:b-init=4,weight-decay=0.0005"],
-    parse: |args| Ok(AnyAlgorithm::new(Ef21Sgd::default().parsed(args)?)),
+    parse: |args| Ok(AnyAlgorithm::new(Ef21Sgd::new().parsed(args)?)),
 };
 
-pub(super) const SGDM: Entry = Entry {
+pub(super) static SGDM: Form<AnyAlgorithm> = Form {
     name: "ef21-sgdm",
     usage: "ef21-sgdm[:eta=η][,b-init=COUNT][,weight-decay=λ]",
-    about: "EF21 on momentum v ← (1−η)v + ηg, η = 0.1",
-    examples: &["ef21-sgdm", "ef21-sgdm:eta=0.3,b-init=2"],
+    about: "EF21 on momentum v ← (1−η)v + ηg",
+    equation: "v_i ← (1−η)v_i + ηg_i, c_i = C(v_i − h_i), h_i ← h_i + c_i; h ← h + mean c_i, x ← x − γh",
+    source: MOMENTUM,
+    link: "https://arxiv.org/abs/2305.15155",
+    defaults: &[("eta=0.1", "η"), ("b-init=1", "minibatches of the first gradient"), ("weight-decay=0", "λ")],
+    examples: &["ef21-sgdm", "ef21-sgdm:eta=0.3,b-init=2", "ef21-sgdm:eta=0.3,weight-decay=0.01"],
     parse: |args| Ok(AnyAlgorithm::new(Ef21Sgdm::new(args.named("eta")?.unwrap_or(ETA))?.parsed(args)?)),
 };
 
-pub(super) const SGD2M: Entry = Entry {
+pub(super) static SGD2M: Form<AnyAlgorithm> = Form {
     name: "ef21-sgd2m",
     usage: "ef21-sgd2m[:eta=η][,b-init=COUNT][,weight-decay=λ]",
     about: "EF21 on momentum taken twice",
-    examples: &["ef21-sgd2m", "ef21-sgd2m:eta=0.3"],
+    equation: "v_i ← (1−η)v_i + ηg_i, u_i ← (1−η)u_i + ηv_i, c_i = C(u_i − h_i), the rest as under ef21-sgdm",
+    source: MOMENTUM,
+    link: "https://arxiv.org/abs/2305.15155",
+    defaults: &[("eta=0.1", "η"), ("b-init=1", "minibatches of the first gradient"), ("weight-decay=0", "λ")],
+    examples: &["ef21-sgd2m", "ef21-sgd2m:eta=0.3,weight-decay=0.01"],
     parse: |args| Ok(AnyAlgorithm::new(Ef21Sgd2m::new(args.named("eta")?.unwrap_or(ETA))?.parsed(args)?)),
 };
 
 /// η where nothing is said.
 const ETA: f64 = 0.1;
 
-impl Default for Ef21Sgd {
-    fn default() -> Self {
+impl Ef21Sgd {
+    /// On the gradient itself.
+    pub fn new() -> Self {
         Self { eta: 1.0, b_init: 1, local: LocalGradient::default() }
     }
 }
 
+impl Default for Ef21Sgd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Ef21Sgdm {
-    /// η ∈ (0, 1].
+    /// On momentum of weight η.
+    ///
+    /// # Errors
+    /// Where η is outside (0, 1].
     pub fn new(eta: f64) -> Result<Self, ParameterError> {
         Self::averaging(eta)
     }
 }
 
 impl Ef21Sgd2m {
-    /// η ∈ (0, 1].
+    /// On momentum of weight η, twice.
+    ///
+    /// # Errors
+    /// Where η is outside (0, 1].
     pub fn new(eta: f64) -> Result<Self, ParameterError> {
         Self::averaging(eta)
     }
@@ -97,40 +124,40 @@ impl<const ORDER: u8> Ef21<ORDER> {
         Ok(Self { eta: check_eta(eta)?, b_init: 1, local: LocalGradient::default() })
     }
 
-    /// The first message is the mean of so many minibatches, at least one.
+    /// The first message is the mean of so many minibatches.
+    ///
+    /// # Errors
+    /// Where they are none.
     pub fn with_b_init(self, b_init: usize) -> Result<Self, ParameterError> {
         if b_init == 0 { Err(ParameterError::Zero("b-init")) } else { Ok(Self { b_init, ..self }) }
     }
 
-    /// λ ≥ 0, in the local gradient.
+    /// g ← g + λx, before all else.
+    ///
+    /// # Errors
+    /// Where λ is negative or not finite.
     pub fn with_weight_decay(self, weight_decay: f64) -> Result<Self, ParameterError> {
-        Ok(Self { local: LocalGradient::new(0.0, weight_decay)?, ..self })
+        Ok(Self { local: self.local.with_weight_decay(weight_decay)?, ..self })
     }
 
-    fn parsed(self, args: &mut Args) -> Result<Self, SpecError> {
-        let b_init = args.named("b-init")?.unwrap_or(1);
-        Ok(self.with_b_init(b_init)?.with_weight_decay(args.named("weight-decay")?.unwrap_or(0.0))?)
+    fn parsed(self, args: &mut Args) -> Result<Self, TextError> {
+        let parsed = self.with_b_init(args.named("b-init")?.unwrap_or(1))?;
+        Ok(Self { local: self.local.with_decay_of(args)?, ..parsed })
     }
 }
 
-impl<const ORDER: u8> fmt::Display for Ef21<ORDER> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, eta) = match ORDER {
-            0 => ("ef21-sgd", String::new()),
-            1 => ("ef21-sgdm", self.eta.to_string()),
-            _ => ("ef21-sgd2m", self.eta.to_string()),
-        };
-        let [_, decay] = self.local.form();
-        write_form(f, name, &[("eta", eta), ("b-init", unless(self.b_init, 1)), decay])
+impl<const ORDER: u8> std::fmt::Display for Ef21<ORDER> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Argument::write(f, [SGD.name, SGDM.name, SGD2M.name][usize::from(ORDER.min(2))], &self.arguments())
     }
 }
 
 /// v_i, u_i and h_i; empty before the first gradient, h_i before the first message that counted.
 #[derive(Clone, Debug)]
 pub struct Local {
-    v: Buf,
-    u: Buf,
-    h: Buf,
+    v: Vector,
+    u: Vector,
+    h: Vector,
     /// c_i, until it is known whether it counts.
     c: Option<Message>,
     memos: Vec<Memo>,
@@ -148,7 +175,7 @@ impl State for Local {
 /// h, the mean of the workers' h_i.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    h: Buf,
+    h: Vector,
 }
 
 impl State for Shared {
@@ -158,16 +185,13 @@ impl State for Shared {
 }
 
 /// m ← (1−η)m + ηg, and g ← m; the first g is the first m.
-fn average(m: &mut Buf, eta: f64, g: &mut Buf) {
+fn average(m: &mut Vector, eta: f64, g: &mut Vector) {
     if m.is_empty() {
         m.clone_from(g);
         return;
     }
-    let (keep, eta) = ((1.0 - eta) as f32, eta as f32);
-    m.iter_mut().zip(g).for_each(|(m, g)| {
-        *m = keep * *m + eta * *g;
-        *g = *m;
-    });
+    m.blend((1.0 - eta) as f32, eta as f32, g);
+    g.clone_from(m);
 }
 
 impl<const ORDER: u8> Algorithm for Ef21<ORDER> {
@@ -176,12 +200,16 @@ impl<const ORDER: u8> Algorithm for Ef21<ORDER> {
     type Shared = Shared;
 
     fn local(&self, cx: &Cx<'_>) -> Local {
-        let memos = vec![Memo::default(); cx.layout.units().len()];
-        Local { v: Buf::new(), u: Buf::new(), h: Buf::new(), c: None, memos }
+        Local { v: Vector::new(), u: Vector::new(), h: Vector::new(), c: None, memos: cx.memos() }
     }
 
     fn shared(&self, cx: &Cx<'_>) -> Shared {
-        Shared { h: vec![0.0; cx.layout.len()] }
+        Shared { h: Vector::zeros(cx.layout.len()) }
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        let eta = (ORDER > 0).then(|| Argument::shown("eta", self.eta));
+        eta.into_iter().chain([Argument::unless("b-init", self.b_init, 1), self.local.decay_argument()]).collect()
     }
 
     fn needs_x(&self) -> bool {
@@ -190,6 +218,20 @@ impl<const ORDER: u8> Algorithm for Ef21<ORDER> {
 
     fn leaves_step_open(&self) -> bool {
         true
+    }
+
+    fn is_divisible(&self) -> bool {
+        false
+    }
+
+    fn conserves(&self) -> Result<Conserves, Why> {
+        Ok(Conserves::Tracked("h"))
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        let averages = (0..ORDER).map(|_| Rule::Average(self.eta));
+        let local = self.local.rules().into_iter().chain(averages).collect();
+        Ok(Parent { draw: Draw::Plain { first: self.b_init, later: 1 }, local, ..Parent::default() })
     }
 
     fn ask(&self, local: &Local, _: &Shared, _: &[Message], _: &Cx<'_>) -> Vec<Ask> {
@@ -206,10 +248,10 @@ impl<const ORDER: u8> Algorithm for Ef21<ORDER> {
             average(&mut local.u, self.eta, &mut w);
         }
         let c = if local.h.is_empty() {
-            dense(&w, cx.layout)
+            w.to_message(cx.layout)
         } else {
-            w.iter_mut().zip(&local.h).for_each(|(w, h)| *w -= h);
-            cx.compress(&w, &mut local.memos)
+            w.subtract(&local.h);
+            cx.compress(&w, 1.0, &mut local.memos)
         };
         local.c = Some(c.clone());
         c
@@ -218,15 +260,14 @@ impl<const ORDER: u8> Algorithm for Ef21<ORDER> {
     fn reduce(&self, shared: &Shared, _: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
         let c = mean(inbox, cx.layout);
         let mut h = shared.h.clone();
-        decode_into(&c, 1.0, &mut h, cx.layout);
-        let moved = Move::Direction(dense(&h, cx.layout));
+        h.add_decoded(1.0, &c, cx.layout);
+        let moved = Move::Direction(h.to_message(cx.layout));
         Next::Done(Decision { heard: Some(c), kept: h, ..moved.into() })
     }
 
-    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Buf> {
+    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Vector> {
         if let (Some(c), Some(_)) = (local.c.take(), decided) {
-            local.h.resize(cx.layout.len(), 0.0);
-            decode_into(&c, 1.0, &mut local.h, cx.layout);
+            local.h.or_zeros(cx.layout.len()).add_decoded(1.0, &c, cx.layout);
         }
         None
     }

@@ -1,15 +1,18 @@
-use std::fmt;
 use std::sync::Arc;
 
-use backburn_compress::{Compressor, Fcc, Feedback, Message, ParameterError};
+use backburn_compress::text::Form;
+use backburn_compress::{Compressor, Fcc, Feedback, Message, ParameterError, Vector};
 
 use super::bidirectional::{Local, Shared};
-use super::{EfSgdBidirectional, Entry, LocalGradient};
-use crate::spec::write_form;
-use crate::{Algorithm, AnyAlgorithm, Ask, Buf, Cx, Decision, Inbox, Next, Seen, SetupError};
+use super::parts::with_local_gradient;
+use super::{EfSgdBidirectional, LocalGradient};
+use crate::method::{chained, display_by_arguments};
+use crate::{
+    Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Next, Parent, Seen, SetupError, Why,
+};
 
-/// NEOLITHIC (Huang, Chen, Yin, Yuan 2022): the mean of R minibatches, error feedback at the workers
-/// and at the server, and both compress R times over what is left, FCC(C, R), which is a
+/// NEOLITHIC ([Huang, Chen, Yin, Yuan 2022](https://arxiv.org/abs/2206.03665)): the mean of R minibatches, error feedback
+/// at the workers and at the server, and both compress R times over what is left, FCC(C, R), which is a
 /// contraction of 1 − (1 − α)^R.
 ///
 /// That is [`EfSgdBidirectional`] under another compressor and another batch; the step size is
@@ -21,11 +24,15 @@ pub struct Neolithic {
     inner: EfSgdBidirectional,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "neolithic",
-    usage: "neolithic:rounds=R[,momentum=β][,weight-decay=λ]",
+    usage: "neolithic:rounds=R[,momentum=β][,weight-decay=λ][,nesterov]",
     about: "R minibatches a step, and R rounds of compression both ways, with feedback",
-    examples: &["neolithic:rounds=3", "neolithic:rounds=2,weight-decay=0.0005"],
+    equation: "as under ef-sgd-bidirectional with FCC(C, R) for C, g_i the mean of R minibatches",
+    source: "Lower Bounds and Nearly Optimal Algorithms in Distributed Learning with Communication Compression, Huang, Chen, Yin, Yuan 2022",
+    link: "https://arxiv.org/abs/2206.03665",
+    defaults: &[("momentum=0", "β"), ("weight-decay=0", "λ")],
+    examples: &["neolithic:rounds=3", "neolithic:rounds=2,weight-decay=0.0005", "neolithic:rounds=2,momentum=0.5"],
     parse: |args| {
         let neolithic = Neolithic::new(args.required("rounds")?)?;
         Ok(AnyAlgorithm::new(Neolithic { inner: EfSgdBidirectional::of(LocalGradient::parse(args)?), ..neolithic }))
@@ -33,19 +40,19 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 impl Neolithic {
-    /// R ≥ 1 rounds and minibatches. A message holds 64 parts at most, so R is bounded by 64 where
+    /// R rounds and minibatches. A message holds 64 parts at most, so R is bounded by 64 where
     /// the compressor is not itself of several.
+    ///
+    /// # Errors
+    /// Where R is 0.
     pub fn new(rounds: usize) -> Result<Self, ParameterError> {
         if rounds == 0 { Err(ParameterError::Zero("rounds")) } else { Ok(Self { rounds, inner: Default::default() }) }
     }
 }
 
-impl fmt::Display for Neolithic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [momentum, decay] = self.inner.form();
-        write_form(f, "neolithic", &[("rounds", self.rounds.to_string()), momentum, decay])
-    }
-}
+// The inner method has the same builders.
+with_local_gradient!(Neolithic, inner);
+display_by_arguments!(Neolithic, FORM.name);
 
 impl Algorithm for Neolithic {
     type Takes = Feedback;
@@ -64,8 +71,20 @@ impl Algorithm for Neolithic {
         self.inner.shared(cx)
     }
 
+    fn arguments(&self) -> Vec<Argument> {
+        chained([Argument::shown("rounds", self.rounds)], self.inner.arguments())
+    }
+
     fn needs_x(&self) -> bool {
         self.inner.needs_x()
+    }
+
+    fn conserves(&self) -> Result<Conserves, Why> {
+        self.inner.conserves()
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        Ok(Parent { draw: Draw::Plain { first: self.rounds, later: self.rounds }, ..self.inner.parent()? })
     }
 
     fn ask(&self, _: &Local, _: &Shared, _: &[Message], _: &Cx<'_>) -> Vec<Ask> {
@@ -80,7 +99,7 @@ impl Algorithm for Neolithic {
         self.inner.reduce(shared, said, inbox, cx)
     }
 
-    fn commit(&self, local: &mut Local, shared: &Shared, decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Buf> {
+    fn commit(&self, local: &mut Local, shared: &Shared, decided: Option<&Decision>, cx: &Cx<'_>) -> Option<Vector> {
         self.inner.commit(local, shared, decided, cx)
     }
 

@@ -1,17 +1,15 @@
-use std::fmt;
-use std::sync::Arc;
+use backburn_compress::payload::Sketch;
+use backburn_compress::text::Form;
+use backburn_compress::{Feedback, Key, Layout, Message, Note, ParameterError, Stream, Vector, mean};
 
-use backburn_compress::payload::Values;
-use backburn_compress::{Feedback, Layout, Message, ParameterError, Payload, Philox, decode_into, mean, sketch};
-use rayon::prelude::*;
+use super::parts::{Outside, silence};
+use crate::method::{chained, display_by_arguments};
+use crate::{
+    Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Restarts, Role, Seen,
+    State, Visitor, Why,
+};
 
-use super::ef_sgd::silence;
-use super::outside::Outside;
-use super::{Entry, dense};
-use crate::spec::{unless, write_form};
-use crate::{Algorithm, AnyAlgorithm, Ask, Buf, Cx, Decision, Inbox, Move, Next, Role, Seen, State, Visitor};
-
-/// Perturbed compressed SGD (Avdiukhin, Yaroslavtsev 2021, Algorithm 1): error feedback with the
+/// Perturbed compressed SGD ([Avdiukhin, Yaroslavtsev 2021](https://arxiv.org/abs/2105.10090), Algorithm 1): error feedback with the
 /// step size outside, and noise ξ ~ N(0, r²I) on every gradient, the same draw for all workers.
 ///
 /// Once t − t_ref > I or ‖(x − γe) − x_ref‖ > R, e the mean of the e_i: if f(x) < f(x_ref), then
@@ -35,14 +33,23 @@ pub struct Perturbed {
     columns: usize,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "perturbed",
     usage: "perturbed:r=r[,interval=I][,radius=R][,columns=COUNT]",
     about: "perturbed compressed SGD: noise for all alike, and resets that let it escape saddle points",
+    equation: "p = g_i + ξ + e_i, q_i = C(p), e_i = p − q_i, x ← x − γ·mean q_i; once t − t_ref > I or ‖(x − γe) − x_ref‖ > R, on from where f is less",
+    source: "Escaping Saddle Points with Compressed SGD, Avdiukhin, Yaroslavtsev 2021",
+    link: "https://arxiv.org/abs/2105.10090",
+    defaults: &[
+        ("interval=none", "I, steps between resets"),
+        ("radius=none", "R, the distance that brings one"),
+        ("columns=64", "of the sketch by which several workers measure it"),
+    ],
     examples: &[
         "perturbed:r=0.01",
         "perturbed:r=0.01,interval=3",
         "perturbed:r=0.1,interval=300,radius=0.5,columns=32",
+        "perturbed:r=0,interval=2",
     ],
     parse: |args| {
         let mut perturbed = Perturbed::new(args.required("r")?)?;
@@ -61,12 +68,12 @@ pub(super) const ENTRY: Entry = Entry {
 const ROWS: usize = 5;
 /// Its columns where nothing is said: the distance to about a tenth.
 const COLUMNS: usize = 64;
-/// The random streams of noise and sketches.
-const NOISE: u32 = 0x6e6f_6973;
-const SKETCH: u32 = 0x736b_6574;
 
 impl Perturbed {
-    /// Noise of standard deviation r ≥ 0 in each coordinate; no resets.
+    /// Noise of standard deviation r in each coordinate; no resets.
+    ///
+    /// # Errors
+    /// Where r is negative or not finite.
     pub fn new(r: f64) -> Result<Self, ParameterError> {
         if r >= 0.0 && r.is_finite() {
             Ok(Self { r, interval: None, radius: None, columns: COLUMNS })
@@ -80,7 +87,10 @@ impl Perturbed {
         Self { interval: Some(interval), ..self }
     }
 
-    /// Resets once x − γe is further than R > 0 from x_ref.
+    /// Resets once x − γe is further than R from x_ref.
+    ///
+    /// # Errors
+    /// Where R is not positive and finite.
     pub fn with_radius(self, radius: f64) -> Result<Self, ParameterError> {
         if radius > 0.0 && radius.is_finite() {
             Ok(Self { radius: Some(radius), ..self })
@@ -90,6 +100,9 @@ impl Perturbed {
     }
 
     /// Columns of the sketch by which several workers measure the radius, five rows of them.
+    ///
+    /// # Errors
+    /// Where there are none.
     pub fn with_columns(self, columns: usize) -> Result<Self, ParameterError> {
         if columns == 0 { Err(ParameterError::Zero("columns")) } else { Ok(Self { columns, ..self }) }
     }
@@ -98,85 +111,53 @@ impl Perturbed {
         self.interval.is_some() || self.radius.is_some()
     }
 
-    /// g ← g + ξ.
-    fn perturb(&self, g: &mut [f32], cx: &Cx<'_>) {
-        if self.r == 0.0 {
-            return;
-        }
-        let key = cx.key().shared().round(0).stream(NOISE);
-        let mut pieces = Vec::new();
-        let mut rest = g;
-        for unit in cx.layout.units() {
-            let (own, after) = rest.split_at_mut(unit.len());
-            pieces.push((unit, own));
-            rest = after;
-        }
-        pieces.into_par_iter().for_each(|(unit, g)| {
-            let mut random = Philox::new(key.unit(unit.key).draw());
-            g.iter_mut().for_each(|g| *g += self.r as f32 * random.normal());
-        });
+    /// The name of a draw that all workers share.
+    fn key(stream: Stream, cx: &Cx<'_>) -> Key {
+        cx.key().shared().round(0).stream(stream)
     }
 
-    fn sketch(&self, x: &[f32], cx: &Cx<'_>) -> Payload {
-        let draw = cx.key().shared().round(0).stream(SKETCH).draw();
-        sketch::sketch(x, ROWS, self.columns, draw)
+    fn sketch(&self, x: &Vector, cx: &Cx<'_>) -> Sketch {
+        x.sketch(ROWS, self.columns, Self::key(Stream::RADIUS, cx).draw())
     }
 
     /// What a worker says of its distance from x_ref: the distance itself where it is alone.
-    fn measure(&self, p: &[f32], shared: &Shared, cx: &Cx<'_>) -> Payload {
+    fn measure(&self, p: &Vector, shared: &Shared, cx: &Cx<'_>) -> Note {
         if cx.workers > 1 {
-            return self.sketch(p, cx);
+            return Note::Sketch(self.sketch(p, cx));
         }
-        let lr = cx.lr as f32;
-        let square = |((x, p), x_ref): ((&f32, &f32), &f32)| f64::from(x - lr * p - x_ref).powi(2);
-        number(cx.x.iter().zip(p).zip(&shared.x_ref).map(square).sum::<f64>().sqrt())
+        let mut away = cx.x.clone();
+        away.axpy(-cx.lr as f32, p);
+        away.subtract(&shared.x_ref);
+        Note::number(away.square().sqrt())
     }
 
     /// ‖(x − γe) − x_ref‖ after this step, or its estimate.
     fn distance(&self, shared: &Shared, inbox: Inbox<'_>, cx: &Cx<'_>) -> f64 {
-        let said: Vec<&Payload> = inbox.iter().flatten().filter_map(|m| m.last().map(|p| &**p)).collect();
+        let said: Vec<&Note> = inbox.iter().flatten().filter_map(|m| m.notes.last()).collect();
         if cx.workers == 1 {
-            return said.first().map_or(0.0, |p| f64::from(p.decode()[0]));
+            return said.first().and_then(|n| n.as_number()).unwrap_or(0.0);
         }
-        let away: Buf = cx.x.iter().zip(&shared.x_ref).map(|(x, x_ref)| x - x_ref).collect();
-        let Payload::Sketch { mut cells, .. } = self.sketch(&away, cx) else { return 0.0 };
+        let mut away = cx.x.clone();
+        away.subtract(&shared.x_ref);
+        let mut away = self.sketch(&away, cx);
         let share = (cx.lr / cx.workers as f64) as f32;
-        for payload in said {
-            if let Payload::Sketch { cells: own, .. } = payload {
-                cells.iter_mut().zip(own).for_each(|(c, own)| *c -= share * own);
+        for note in said {
+            if let Note::Sketch(own) = note {
+                away.add_scaled(-share, own);
             }
         }
-        let square = |row: &[f32]| row.iter().map(|c| f64::from(*c).powi(2)).sum::<f64>();
-        let mut rows: Vec<f64> = cells.chunks_exact(self.columns).map(square).collect();
-        rows.sort_by(f64::total_cmp);
-        rows[ROWS / 2].sqrt()
+        away.norm()
     }
-}
-
-/// A single finite number as a payload; NaN becomes the largest.
-fn number(x: f64) -> Payload {
-    let most = f64::from(f32::MAX);
-    let x = if x.is_nan() { most } else { x.clamp(-most, most) };
-    Payload::Dense(Values::F32(vec![x as f32]))
 }
 
 /// x_{t+1}, where the step was not yet corrected by a reset.
-fn moved(direction: &[Arc<Payload>], cx: &Cx<'_>) -> Buf {
-    let mut x = cx.x.to_vec();
-    decode_into(direction, -cx.lr as f32, &mut x, cx.layout);
+fn moved(direction: &Message, cx: &Cx<'_>) -> Vector {
+    let mut x = cx.x.clone();
+    x.add_decoded(-cx.lr as f32, direction, cx.layout);
     x
 }
 
-impl fmt::Display for Perturbed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |value: Option<String>| value.unwrap_or_default();
-        let interval = text(self.interval.map(|i| i.to_string()));
-        let radius = text(self.radius.map(|r| r.to_string()));
-        let columns = unless(self.columns, COLUMNS);
-        let r = self.r.to_string();
-        write_form(f, "perturbed", &[("r", r), ("interval", interval), ("radius", radius), ("columns", columns)])
-    }
-}
+display_by_arguments!(Perturbed, FORM.name);
 
 /// e_i.
 #[derive(Clone, Debug)]
@@ -195,7 +176,7 @@ impl State for Local {
 /// x_ref and t_ref.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    x_ref: Buf,
+    x_ref: Vector,
     t_ref: u64,
 }
 
@@ -216,7 +197,13 @@ impl Algorithm for Perturbed {
     }
 
     fn shared(&self, cx: &Cx<'_>) -> Shared {
-        Shared { x_ref: if self.resets() { cx.x.to_vec() } else { Buf::new() }, t_ref: cx.step }
+        Shared { x_ref: if self.resets() { cx.x.clone() } else { Vector::new() }, t_ref: cx.step }
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        let resets = [Argument::option("interval", self.interval), Argument::option("radius", self.radius)];
+        let columns = Argument::unless("columns", self.columns, COLUMNS);
+        chained([Argument::shown("r", self.r)], chained(resets, [columns]))
     }
 
     fn needs_x(&self) -> bool {
@@ -227,8 +214,28 @@ impl Algorithm for Perturbed {
         self.resets()
     }
 
+    fn speaks_by_unit(&self) -> bool {
+        !self.resets()
+    }
+
     fn leaves_step_open(&self) -> bool {
         !self.resets()
+    }
+
+    fn conserves(&self) -> Result<Conserves, Why> {
+        match (self.r != 0.0, self.resets()) {
+            (true, _) => Err("its noise is a draw of its own"),
+            (false, true) => Err("a reset that finds nothing better goes back"),
+            (false, false) => Ok(Conserves::Outside),
+        }
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        if self.r != 0.0 {
+            return Err("its noise is a draw of its own");
+        }
+        let restarts = self.resets().then_some(Restarts { interval: self.interval, radius: self.radius });
+        Ok(Parent { restarts, ..Parent::default() })
     }
 
     fn ask(&self, _: &Local, shared: &Shared, said: &[Message], cx: &Cx<'_>) -> Vec<Ask> {
@@ -241,13 +248,15 @@ impl Algorithm for Perturbed {
     }
 
     fn begin(&self, local: &mut Local, shared: &Shared, mut seen: Seen, cx: &Cx<'_>) -> Message {
-        let Some(decay) = local.owed.decay(cx) else { return silence(cx.layout) };
+        let Some(decay) = local.owed.rescale(cx) else { return silence(cx.layout) };
         let mut g = seen.take();
-        self.perturb(&mut g, cx);
+        if self.r != 0.0 {
+            g.add_noise(self.r as f32, &Self::key(Stream::PERTURBATION, cx), cx.layout);
+        }
         local.said = local.owed.residual.compress(decay, 1.0, &g, cx);
         let mut message = local.said.clone();
         if self.radius.is_some() {
-            message.push(Arc::new(self.measure(local.owed.residual.corrected(), shared, cx)));
+            message.notes.push(self.measure(local.owed.residual.corrected(), shared, cx));
         }
         message
     }
@@ -260,30 +269,30 @@ impl Algorithm for Perturbed {
             let due = cx.lr != 0.0 && inbox.iter().any(Option::is_some) && (late || far());
             return if due { Next::Round(mean) } else { Move::Direction(mean).into() };
         };
-        let differences = inbox.iter().flatten().filter_map(|m| m.last()).map(|p| f64::from(p.decode()[0]));
+        let differences = inbox.iter().flatten().filter_map(|m| m.notes.last()?.as_number());
         let difference = differences.sum::<f64>();
-        let verdict = Arc::new(number(difference));
+        let verdict = Note::number(difference);
         if difference < 0.0 {
             let mut y = moved(direction, cx);
-            decode_into(&mean, -cx.lr as f32, &mut y, cx.layout);
-            let heard = mean.into_iter().chain([verdict]).collect();
-            Next::Done(Decision { heard: Some(heard), ..Move::Jump(y).into() })
+            y.add_decoded(-cx.lr as f32, &mean, cx.layout);
+            Next::Done(Decision { heard: Some(mean.with_note(verdict)), ..Move::Jump(y).into() })
         } else {
-            Next::Done(Decision { heard: Some(vec![verdict]), ..Move::Jump(shared.x_ref.clone()).into() })
+            Next::Done(Decision {
+                heard: Some(Message::new().with_note(verdict)),
+                ..Move::Jump(shared.x_ref.clone()).into()
+            })
         }
     }
 
     fn answer(&self, local: &mut Local, _: &Shared, seen: Seen, _: &[Message], cx: &Cx<'_>) -> Message {
-        let mut e = local.owed.residual.corrected().to_vec();
-        decode_into(&local.said, -1.0, &mut e, cx.layout);
-        let mut message = dense(&e, cx.layout);
+        let mut e = local.owed.residual.corrected().clone();
+        e.add_decoded(-1.0, &local.said, cx.layout);
         let difference = if let [here, there] = seen.losses[..] { here - there } else { f64::NAN };
-        message.push(Arc::new(number(difference)));
-        message
+        e.to_message(cx.layout).with_note(Note::number(difference))
     }
 
-    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, _: &Cx<'_>) -> Option<Buf> {
-        local.said.clear();
+    fn commit(&self, local: &mut Local, _: &Shared, decided: Option<&Decision>, _: &Cx<'_>) -> Option<Vector> {
+        local.said = Message::new();
         match decided.map(|d| &d.moved) {
             Some(Move::Jump(_)) => local.owed.residual.clear(),
             other => local.owed.residual.settle(other.is_some()),

@@ -1,45 +1,39 @@
-use std::fmt;
-use std::sync::Arc;
+use backburn_compress::text::Form;
+use backburn_compress::{Message, Vector, mean};
 
-use backburn_compress::payload::Values;
-use backburn_compress::{Layout, Message, ParameterError, Payload, mean};
+use super::parts::with_local_gradient;
+use super::{LocalGradient, Momentum};
+use crate::method::display_by_arguments;
+use crate::{Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Seen, Why};
 
-use super::{Entry, LocalGradient, Momentum};
-use crate::spec::write_form;
-use crate::{Algorithm, AnyAlgorithm, Buf, Cx, Decision, Inbox, Move, Next, Plain, Seen};
-
-/// SGD and, with momentum, SGDM: workers send g_i (m_i) as it is, x ← x − γ·mean. Any compressor
-/// is accepted and unused.
+/// [SGD](https://doi.org/10.1214/aoms/1177729586) (Robbins, Monro 1951) and, with momentum, SGDM: workers send g_i (m_i)
+/// as it is, x ← x − γ·mean. Any compressor is accepted and unused.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sgd {
     local: LocalGradient,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "sgd",
-    usage: "sgd[:momentum=β][,weight-decay=λ]",
+    usage: "sgd[:momentum=β][,weight-decay=λ][,nesterov]",
     about: "uncompressed SGD; with momentum, SGDM",
-    examples: &["sgd", "sgd:momentum=0.9,weight-decay=0.0005"],
+    equation: "m ← βm + g_i + λx; x ← x − γ·mean m",
+    source: "A Stochastic Approximation Method, Robbins, Monro 1951",
+    link: "https://doi.org/10.1214/aoms/1177729586",
+    defaults: &[("momentum=0", "β"), ("weight-decay=0", "λ")],
+    examples: &["sgd", "sgd:momentum=0.9,weight-decay=0.0005", "sgd:momentum=0.9,nesterov"],
     parse: |args| Ok(AnyAlgorithm::new(Sgd { local: LocalGradient::parse(args)? })),
 };
 
 impl Sgd {
-    /// Momentum β ∈ [0, 1) and weight decay λ ≥ 0.
-    pub fn new(momentum: f64, weight_decay: f64) -> Result<Self, ParameterError> {
-        Ok(Self { local: LocalGradient::new(momentum, weight_decay)? })
+    /// Without momentum or weight decay.
+    pub fn new() -> Self {
+        Self::default()
     }
 }
 
-impl fmt::Display for Sgd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_form(f, "sgd", &self.local.form())
-    }
-}
-
-/// The vector as a message of dense payloads.
-pub(crate) fn dense(x: &[f32], layout: &Layout) -> Message {
-    layout.units().iter().map(|u| Arc::new(Payload::Dense(Values::F32(x[u.range.clone()].to_vec())))).collect()
-}
+with_local_gradient!(Sgd, local);
+display_by_arguments!(Sgd, FORM.name);
 
 impl Algorithm for Sgd {
     type Takes = Plain;
@@ -52,6 +46,10 @@ impl Algorithm for Sgd {
 
     fn shared(&self, _: &Cx<'_>) {}
 
+    fn arguments(&self) -> Vec<Argument> {
+        self.local.arguments().into()
+    }
+
     fn needs_x(&self) -> bool {
         self.local.needs_x()
     }
@@ -60,15 +58,27 @@ impl Algorithm for Sgd {
         true
     }
 
+    fn compresses_itself(&self) -> bool {
+        true
+    }
+
+    fn conserves(&self) -> Result<Conserves, Why> {
+        Err("it owes nothing: everything is sent, or lost")
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        Ok(Parent { local: self.local.rules(), ..Parent::default() })
+    }
+
     fn begin(&self, local: &mut Momentum, _: &(), mut seen: Seen, cx: &Cx<'_>) -> Message {
-        dense(&self.local.prepare(local, seen.take(), cx), cx.layout)
+        self.local.prepare(local, seen.take(), cx).to_message(cx.layout)
     }
 
     fn reduce(&self, _: &(), _: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
         Move::Direction(mean(inbox, cx.layout)).into()
     }
 
-    fn commit(&self, _: &mut Momentum, _: &(), _: Option<&Decision>, _: &Cx<'_>) -> Option<Buf> {
+    fn commit(&self, _: &mut Momentum, _: &(), _: Option<&Decision>, _: &Cx<'_>) -> Option<Vector> {
         None
     }
 }

@@ -1,17 +1,16 @@
-use std::fmt;
 use std::sync::Arc;
 
-use backburn_compress::payload::{Levels, Values};
-use backburn_compress::sketch::{heaviest, merge};
-use backburn_compress::{CountSketch, Layout, Message, ParameterError, Payload, Unit};
+use backburn_compress::payload::{Levels, Sketch, Sparse, Values};
+use backburn_compress::text::Form;
+use backburn_compress::{CountSketch, Layout, Message, ParameterError, Payload, Unit, Vector, mean_at};
 
-use super::ef_sgd::silence;
-use super::joint::{Worker, floats, mean_at, unused};
-use super::{Entry, LocalGradient};
-use crate::spec::write_form;
-use crate::{Algorithm, AnyAlgorithm, Buf, Cx, Decision, Inbox, Move, Next, Plain, Seen};
+use super::LocalGradient;
+use super::parts::joint::{Worker, floats, unused};
+use super::parts::{Units, silence, with_local_gradient};
+use crate::method::{chained, display_by_arguments};
+use crate::{Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Seen, Why};
 
-/// Sketched-SGD (Ivkin, Rothchild, Ullah, Braverman, Stoica, Arora 2019): workers send count-sketches
+/// [Sketched-SGD](https://arxiv.org/abs/1903.04488) (Ivkin, Rothchild, Ullah, Braverman, Stoica, Arora 2019): workers send count-sketches
 /// of p_i = g_i + e_i, which add; everybody finds the k heaviest places of the sum, and in a second
 /// round the workers send their exact values there. e_i = p_i with zeros at those places;
 /// x ← x − γ·mean.
@@ -28,14 +27,22 @@ pub struct SketchedTopK {
     local: LocalGradient,
 }
 
-pub(super) const ENTRY: Entry = Entry {
+pub(super) static FORM: Form<AnyAlgorithm> = Form {
     name: "sketched-topk",
-    usage: "sketched-topk:k=COUNT,cols=COUNT[,rows=5][,momentum=β][,weight-decay=λ]",
+    usage: "sketched-topk:k=COUNT,cols=COUNT[,rows=COUNT][,momentum=β][,weight-decay=λ][,nesterov]",
     about: "top-k of the sum of the workers' sketches, with exact values in a second round",
-    examples: &["sketched-topk:k=2,cols=4,rows=3", "sketched-topk:k=1,cols=3,rows=1,momentum=0.5"],
+    equation: "p = g_i + e_i; J = the k heaviest of Σ sketch(p); send p_J, e_i = p with 0 at J, x ← x − γ·mean p_J",
+    source: "Communication-efficient Distributed SGD with Sketching, Ivkin, Rothchild, Ullah, Braverman, Stoica, Arora 2019",
+    link: "https://arxiv.org/abs/1903.04488",
+    defaults: &[("rows=5", "of the sketch"), ("momentum=0", "β"), ("weight-decay=0", "λ")],
+    examples: &[
+        "sketched-topk:k=2,cols=4,rows=3",
+        "sketched-topk:k=1,cols=3,rows=1,momentum=0.5",
+        "sketched-topk:k=1,cols=3,rows=1",
+    ],
     parse: |args| {
-        let (k, columns) = (args.required("k")?, args.required("cols")?);
-        let sketched = SketchedTopK::new(k, args.named("rows")?.unwrap_or(ROWS), columns)?;
+        let sketched = SketchedTopK::new(args.required("k")?, args.required("cols")?)?;
+        let sketched = sketched.with_rows(args.named("rows")?.unwrap_or(ROWS))?;
         Ok(AnyAlgorithm::new(SketchedTopK { local: LocalGradient::parse(args)?, ..sketched }))
     },
 };
@@ -44,15 +51,21 @@ pub(super) const ENTRY: Entry = Entry {
 const ROWS: usize = 5;
 
 impl SketchedTopK {
-    /// The `k` ≥ 1 heaviest places of every unit, by a sketch of 1 … 64 rows and `columns` ≥ 1.
-    pub fn new(k: usize, rows: usize, columns: usize) -> Result<Self, ParameterError> {
-        let sketch = CountSketch::columns(columns)?.with_rows(rows)?.with_k(k)?;
-        Ok(Self { rows, columns, k, sketch, local: LocalGradient::default() })
+    /// The `k` heaviest places of every unit, by a sketch of five rows of so many columns.
+    ///
+    /// # Errors
+    /// Where `k` or `columns` is 0.
+    pub fn new(k: usize, columns: usize) -> Result<Self, ParameterError> {
+        let sketch = CountSketch::columns(columns)?.with_rows(ROWS)?.with_k(k)?;
+        Ok(Self { rows: ROWS, columns, k, sketch, local: LocalGradient::default() })
     }
 
-    /// Momentum β ∈ [0, 1) and weight decay λ ≥ 0, at the worker.
-    pub fn with_momentum(self, momentum: f64, weight_decay: f64) -> Result<Self, ParameterError> {
-        Ok(Self { local: LocalGradient::new(momentum, weight_decay)?, ..self })
+    /// Rows of the sketch.
+    ///
+    /// # Errors
+    /// Where they are not 1 … 64.
+    pub fn with_rows(self, rows: usize) -> Result<Self, ParameterError> {
+        Ok(Self { rows, sketch: self.sketch.with_rows(rows)?, ..self })
     }
 
     fn is_sketched(&self, unit: &Unit) -> bool {
@@ -66,112 +79,125 @@ impl SketchedTopK {
     }
 }
 
+/// The sum of the sketches of a unit, if all are.
+fn sum(inbox: Inbox<'_>, unit: usize) -> Option<Sketch> {
+    let sketch =
+        |m: &&Message| if let Payload::Sketch(sketch) = &*m.payloads[unit] { Some(sketch.clone()) } else { None };
+    let sketches: Option<Vec<Sketch>> = inbox.iter().flatten().map(sketch).collect();
+    Sketch::merge(&sketches?)
+}
+
 /// Places without values: levels that are all zero, at less than two bits each.
 fn places(len: usize, indices: Vec<u32>) -> Arc<Payload> {
     let levels = Levels { most: 1, bucket: indices.len().max(1), steps: vec![0.0], levels: vec![0; indices.len()] };
-    Arc::new(Payload::Sparse { len, indices, values: Values::Levels(levels) })
+    Arc::new(Sparse { len, indices, values: Values::Levels(levels) }.into())
 }
 
-/// Values at such places.
-fn at(places: &Payload, values: Buf) -> Arc<Payload> {
-    let indices = match places {
-        Payload::Sparse { indices, .. } => indices.clone(),
-        _ => Vec::new(),
-    };
-    Arc::new(Payload::Sparse { len: places.len(), indices, values: Values::F32(values) })
-}
-
-impl fmt::Display for SketchedTopK {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [momentum, decay] = self.local.form();
-        let (k, columns, rows) = (self.k.to_string(), self.columns.to_string(), self.rows.to_string());
-        write_form(f, "sketched-topk", &[("k", k), ("cols", columns), ("rows", rows), momentum, decay])
-    }
-}
+with_local_gradient!(SketchedTopK, local);
+display_by_arguments!(SketchedTopK, FORM.name);
 
 impl Algorithm for SketchedTopK {
     type Takes = Plain;
     type Local = Worker;
-    type Shared = ();
+    type Shared = Units;
 
     fn local(&self, cx: &Cx<'_>) -> Worker {
         Worker::new(cx.layout)
     }
 
-    fn shared(&self, _: &Cx<'_>) {}
+    fn shared(&self, _: &Cx<'_>) -> Units {
+        Units::default()
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        let sizes = [("k", self.k), ("cols", self.columns), ("rows", self.rows)];
+        chained(sizes.map(|(name, size)| Argument::shown(name, size)), self.local.arguments())
+    }
 
     fn needs_x(&self) -> bool {
         self.local.needs_x()
+    }
+
+    fn speaks_by_unit(&self) -> bool {
+        false
     }
 
     fn leaves_step_open(&self) -> bool {
         true
     }
 
+    fn compresses_itself(&self) -> bool {
+        true
+    }
+
+    fn conserves(&self) -> Result<Conserves, Why> {
+        Ok(Conserves::Outside)
+    }
+
+    fn parent(&self) -> Result<Parent, Why> {
+        Ok(Parent { local: self.local.rules(), ..Parent::default() })
+    }
+
     fn warning(&self, cx: &Cx<'_>) -> Option<String> {
         unused(self, cx.compressor)
     }
 
-    fn begin(&self, local: &mut Worker, _: &(), seen: Seen, cx: &Cx<'_>) -> Message {
-        let Some(p) = local.accumulate(&self.local, seen, cx) else { return silence(cx.layout) };
+    fn begin(&self, local: &mut Worker, shared: &Units, seen: Seen, cx: &Cx<'_>) -> Message {
+        let Some(p) = local.accumulate(&self.local, seen, shared, false, cx) else { return silence(cx.layout) };
         let said = cx.layout.units().iter().map(|unit| {
-            let p = &p[unit.range.clone()];
-            if self.is_sketched(unit) {
-                Arc::new(self.sketch.sketch(p, &cx.key().unit(unit.key)))
-            } else {
-                floats(p.to_vec())
-            }
+            let key = cx.key().unit(unit.key);
+            Arc::new(if self.is_sketched(unit) { p.sketch_unit(unit, &self.sketch, &key) } else { p.dense(unit) })
         });
         let said: Message = said.collect();
-        local.said.clone_from(&said);
+        local.said = said.clone();
         said
     }
 
-    fn reduce(&self, _: &(), said: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
-        if cx.lr == 0.0 || inbox.iter().all(Option::is_none) {
+    fn reduce(&self, shared: &Units, said: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
+        if !shared.moves(cx.lr) || inbox.iter().all(Option::is_none) {
             return Move::Direction(silence(cx.layout)).into();
         }
         let units = self.second(cx.layout);
         if let [first, ..] = said {
             let heard: Message =
                 units.iter().filter_map(|(_, place)| Some(floats(mean_at(inbox, (*place)?)))).collect();
-            let joint = units.iter().zip(first).map(|((_, place), first)| match place {
-                Some(place) => at(first, heard[*place].decode()),
+            let joint = units.iter().zip(&first.payloads).map(|((_, place), first)| match place {
+                Some(place) => Arc::new(first.with_values(heard.payloads[*place].decode())),
                 None => first.clone(),
             });
             return Next::Done(Decision { heard: Some(heard.clone()), ..Move::Direction(joint.collect()).into() });
         }
-        let first = units.iter().enumerate().map(|(u, (unit, place))| {
-            let parts: Vec<&Payload> = inbox.iter().flatten().map(|m| &*m[u]).collect();
-            match (place, merge(&parts)) {
-                (Some(_), Some(sum)) => places(unit.len(), heaviest(&sum, self.sketch.k(unit.len()))),
-                _ => floats(mean_at(inbox, u)),
-            }
+        let first = units.iter().enumerate().map(|(u, (unit, place))| match (place, sum(inbox, u)) {
+            (Some(_), Some(sum)) => places(unit.len(), sum.heaviest(self.sketch.k(unit.len()))),
+            _ => floats(mean_at(inbox, u)),
         });
-        let first = first.collect();
+        let first: Message = first.collect();
         if units.iter().all(|(_, place)| place.is_none()) { Move::Direction(first).into() } else { Next::Round(first) }
     }
 
-    fn answer(&self, local: &mut Worker, _: &(), _: Seen, said: &[Message], cx: &Cx<'_>) -> Message {
+    fn answer(&self, local: &mut Worker, _: &Units, _: Seen, said: &[Message], cx: &Cx<'_>) -> Message {
         let p = local.owed.residual.corrected();
         let mut answer = Message::new();
-        let first = said.first().map_or(&[][..], Vec::as_slice);
+        let first = said.first().map_or(&[][..], |m| &m.payloads);
         for ((u, (unit, place)), first) in self.second(cx.layout).into_iter().enumerate().zip(first) {
-            if let (Some(_), Payload::Sparse { indices, .. }) = (place, &**first) {
-                let p = &p[unit.range.clone()];
-                let values: Buf = indices.iter().map(|i| p[*i as usize]).collect();
-                local.said[u] = at(first, values.clone());
-                answer.push(floats(values));
+            if place.is_some() {
+                let values = p.gather(unit, first);
+                local.said.payloads[u] = Arc::new(first.with_values(values.clone()));
+                answer.payloads.push(floats(values));
             }
         }
         answer
     }
 
-    fn commit(&self, local: &mut Worker, _: &(), decided: Option<&Decision>, _: &Cx<'_>) -> Option<Buf> {
+    fn commit(&self, local: &mut Worker, _: &Units, decided: Option<&Decision>, _: &Cx<'_>) -> Option<Vector> {
         let said = std::mem::take(&mut local.said);
         if !said.is_empty() {
             local.owed.residual.settle_as(decided.map(|_| said));
         }
         None
+    }
+
+    fn advance(&self, shared: &mut Units, _: &[Message], _: Inbox<'_>, _: &mut Decision, cx: &Cx<'_>) {
+        shared.rescale(cx.lr);
     }
 }

@@ -4,8 +4,16 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::augment::Crop;
-use super::images::ImageItem;
 use super::normalisation::Normalisation;
+
+/// One image: bytes in planes (channel, row, column), and its class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageItem {
+    /// channels × height × width bytes.
+    pub pixels: Vec<u8>,
+    /// The class.
+    pub label: u8,
+}
 
 /// Images and their classes on a device.
 #[derive(Clone, Debug)]

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use sha2::Digest as _;
-
 /// The published digest of a file's contents, in lower-case hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Digest {
@@ -46,11 +44,6 @@ impl fmt::Display for Digest {
         };
         write!(f, "{name}:{}", self.hex())
     }
-}
-
-/// The hexadecimal SHA-256 of `bytes`.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(&sha2::Sha256::digest(bytes))
 }
 
 fn hash<D: sha2::Digest>(reader: &mut impl Read) -> io::Result<String> {

@@ -3,24 +3,35 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::cifar::CifarError;
-use super::idx::IdxError;
+use backburn_compress::TextError;
+
+use super::formats::cifar::CifarError;
+use super::formats::folder::FolderError;
+use super::formats::idx::IdxError;
+use super::formats::libsvm::LibsvmError;
+use super::formats::png_cifar::PngError;
 use super::images::ImagesError;
-use super::libsvm::LibsvmError;
-use super::png_cifar::PngError;
+use super::rows::RowsError;
 
 /// Why a data set could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// No set has this name.
-    #[error("no data set is called `{name}`; there are {known}")]
-    Unknown {
-        /// The name given.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
+    /// No set has this name, or its form has other arguments.
+    #[error(transparent)]
+    Form(#[from] TextError),
+    /// The directory that is given for data is none.
+    #[error("there is no directory {}: it was given as the data's", .0.display())]
+    NoDirectory(PathBuf),
+    /// A user's own files are not there.
+    #[error("there is no {0}")]
+    NotThere(String),
+    /// A set of something else where images are needed.
+    #[error("`{0}` is not a set of images")]
+    NotImages(String),
+    /// A set of something else where rows are needed.
+    #[error("`{0}` is not a set of rows")]
+    NotRows(String),
     /// A file or directory could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -108,9 +119,35 @@ pub enum DataError {
     #[error("data set `{name}`: {source}")]
     Images {
         /// The set.
-        name: &'static str,
+        name: String,
         /// The contradiction.
         source: ImagesError,
+    },
+    /// Training and test images are of two shapes.
+    #[error("data set `{name}`: training images are {train:?} (channels, height, width), test images {test:?}")]
+    Shapes {
+        /// The set.
+        name: String,
+        /// Of the training images.
+        train: [usize; 3],
+        /// Of the test images.
+        test: [usize; 3],
+    },
+    /// Rows that are no examples to classify.
+    #[error("data set `{name}`: {source}")]
+    Rows {
+        /// The set.
+        name: String,
+        /// What is wrong with them.
+        source: RowsError,
+    },
+    /// Not a folder of pictures.
+    #[error("data set `{name}`: {source}")]
+    Folder {
+        /// The set.
+        name: String,
+        /// What is wrong with it.
+        source: FolderError,
     },
 }
 

@@ -6,11 +6,12 @@ use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
 
 use super::augment::Crop;
-use super::batch::{self, ImageBatch, ImageBatcher};
+use super::batch::{self, ImageBatch, ImageBatcher, ImageItem};
 use super::normalisation::Normalisation;
 
 /// Why bytes are not a labelled image set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ImagesError {
     /// A dimension, or the number of classes, is 0.
     #[error(
@@ -57,15 +58,6 @@ pub enum ImagesError {
         /// Channels of the normalisation.
         found: usize,
     },
-}
-
-/// One image: bytes in planes (channel, row, column), and its class.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageItem {
-    /// channels × height × width bytes.
-    pub pixels: Vec<u8>,
-    /// The class.
-    pub label: u8,
 }
 
 /// Labelled images of one size, as bytes in planes. Cloning shares the pixels.

@@ -1,8 +1,8 @@
 //! Data sets: where they are found, how they are read, how they are dealt to workers.
 //!
-//! [`catalog`] knows the sets by name and [`load`] reads one, wherever [`Options`] lets it look;
-//! [`Images`] makes batches; [`Partition`] deals a set to workers and a [`Sampler`] draws one
-//! worker's batches, with a position small enough to be checkpointed.
+//! A [`DataSet`] is named by its textual form, one of the [catalogue](catalog::CATALOG) or a user's own files, and read
+//! from wherever [`Options`] lets it look; [`Examples`] make batches; [`Partition`] deals a set to workers and a
+//! [`Sampler`] draws one worker's batches, with a position small enough to be checkpointed.
 //!
 //! ```
 //! use backburn_train::data::{self, Partition, Sampler};
@@ -19,31 +19,39 @@
 pub mod augment;
 mod batch;
 pub mod catalog;
-pub mod cifar;
+mod dataset;
+mod deal;
 mod digest;
-mod draws;
 mod error;
-pub mod fashion;
-pub mod fetch;
-pub mod idx;
+mod examples;
+mod fetch;
+pub mod formats;
 mod images;
-pub mod libsvm;
-pub mod libsvm_sets;
 mod normalisation;
 mod options;
-pub mod partition;
-pub mod png_cifar;
-pub mod sampler;
-mod sets;
+mod rows;
+mod split;
 
-pub use batch::{ImageBatch, ImageBatcher};
-pub use catalog::{Entry, Split, load};
+pub use batch::{ImageBatch, ImageBatcher, ImageItem};
+pub use dataset::{DataSet, OWN};
+pub(crate) use deal::Purpose;
+pub use deal::partition::{Partition, PartitionError};
+pub use deal::sampler::{Cursor, Draw, Sampler, SamplerError};
 pub use digest::Digest;
-pub(crate) use draws::Purpose;
 pub use error::DataError;
-pub use images::{ImageItem, Images, ImagesError};
-pub use libsvm::Libsvm;
+pub use examples::Examples;
+pub use formats::libsvm::Libsvm;
+pub use images::{Images, ImagesError};
 pub use normalisation::Normalisation;
 pub use options::{Options, default_cache};
-pub use partition::{Partition, PartitionError};
-pub use sampler::{Cursor, Draw, Sampler, SamplerError};
+pub use rows::{LabelledRows, RowsError};
+pub use split::Split;
+
+/// The images of the set of this name, fetched first where they must be and may be.
+///
+/// # Errors
+/// Where the set is unknown, not of images, nowhere to be had, or damaged.
+pub fn load(name: &str, options: &Options) -> Result<Split, DataError> {
+    let split = name.parse::<DataSet>()?.load(options)?;
+    split.into_images().ok_or_else(|| DataError::NotImages(name.into()))
+}

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::error::DataError;
+
 /// Where a data set is looked for, in this order: `data_dir`, the user's cache, the network.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -16,6 +18,17 @@ pub struct Options {
 }
 
 impl Options {
+    /// Refuses a data directory that is none: what is mistyped must not end in the cache, or in the network.
+    ///
+    /// # Errors
+    /// [`DataError::NoDirectory`].
+    pub fn check(&self) -> Result<(), DataError> {
+        match self.data_dir.as_ref().filter(|given| !given.is_dir()) {
+            Some(missing) => Err(DataError::NoDirectory(missing.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// The cache that holds: the one given, else [`default_cache`].
     pub fn cache(&self) -> Option<PathBuf> {
         self.cache_dir.clone().or_else(default_cache)

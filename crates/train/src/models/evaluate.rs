@@ -5,17 +5,17 @@ use burn::nn::loss::CrossEntropyLoss;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::classifier::Classifier;
-use crate::data::Images;
+use crate::data::Examples;
 
 /// How good a model is on a set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean cross entropy, in nats.
     pub loss: f64,
-    /// Fraction of images whose class has the largest logit.
+    /// Fraction of examples whose class has the largest logit.
     pub accuracy: f64,
-    /// Number of images.
-    pub images: usize,
+    /// Number of examples.
+    pub examples: usize,
 }
 
 /// How many rows have their largest logit at their target.
@@ -25,21 +25,21 @@ pub fn correct(logits: Tensor<2>, targets: Tensor<1, Int>) -> usize {
     usize::try_from(hits.into_scalar::<i64>()).unwrap_or(0)
 }
 
-/// Runs `model` as for inference, with running statistics, over all of `images`; not-a-number on an
+/// Runs `model` as for inference, with running statistics, over all of `examples`; not-a-number on an
 /// empty set. `device` has no autodiff, `batch` is taken as at least 1.
-pub fn evaluate(model: &Classifier, images: &Images, batch: usize, device: &Device) -> Evaluation {
+pub fn evaluate(model: &Classifier, examples: &Examples, batch: usize, device: &Device) -> Evaluation {
     let model = model.valid();
-    let indices: Vec<usize> = (0..images.len()).collect();
+    let indices: Vec<usize> = (0..examples.len()).collect();
     let (mut loss, mut hits) = (0.0, 0);
     for indices in indices.chunks(batch.max(1)) {
-        let batch = images.batch(indices, None, device);
+        let batch = examples.batch(indices, None, device);
         let logits = model.forward(batch.images);
         hits += correct(logits.clone(), batch.targets.clone());
         let mean = CrossEntropyLoss::new(None, device).forward(logits, batch.targets);
         loss += f64::from(mean.into_scalar::<f32>()) * indices.len() as f64;
     }
-    let n = images.len() as f64;
-    Evaluation { loss: loss / n, accuracy: hits as f64 / n, images: images.len() }
+    let n = examples.len() as f64;
+    Evaluation { loss: loss / n, accuracy: hits as f64 / n, examples: examples.len() }
 }
 
 #[cfg(test)]

@@ -3,38 +3,60 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::AnyAlgorithm;
+use backburn_optim::{AnyAlgorithm, SetupError};
 use serde::{Deserialize, Serialize};
 
-use super::{RunError, Schedule};
-use crate::data::Partition;
+use crate::data::{DataSet, Partition};
 use crate::models::ModelKind;
+use crate::session::{OnNonFinite, Schedule, ScheduleError};
 
-/// What happens when a gradient is not finite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnNonFinite {
-    /// The run stops with the parameter's path, the worker and the step; all state is as before.
-    #[default]
-    Stop,
-    /// The round is skipped, residuals untouched, and counted.
-    Skip,
+/// Examples in a batch, at most.
+const MOST_EXAMPLES: usize = 1 << 20;
+
+/// Why a configuration cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not TOML, or of other keys and values.
+    #[error(transparent)]
+    Toml(#[from] toml::de::Error),
+    /// Nobody to train.
+    #[error("workers must be at least 1, and is 0")]
+    Workers,
+    /// A batch of none, or of too many.
+    #[error("batch must be between 1 and {MOST_EXAMPLES}, and is {0}")]
+    Batch(usize),
+    /// A length that is none.
+    #[error("epochs must be a positive number where steps is 0")]
+    Epochs,
+    /// A path that TOML cannot hold.
+    #[error("data_dir must be UTF-8, and is `{}`", .0.display())]
+    DataDir(PathBuf),
+    /// Step sizes that are none.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// Crops and flips of what are no images.
+    #[error("`{0}` is not a set of images, and nothing else is augmented")]
+    Augment(String),
+    /// A method and a compressor that do not go together.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A run that would go on with other data, model or seed.
+    #[error("a run goes on with the data, model, batch, scope and seed that it began with; changed: {0}")]
+    Changed(String),
 }
-
-/// Images in a batch, at most.
-const MOST_IMAGES: usize = 1 << 20;
 
 /// All that decides a run, and nothing else: the same configuration gives the same bits on the
 /// same kind of device. Written as TOML into the run's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
-    /// The data set's name.
-    pub data: String,
+    /// The data set: a name of the catalogue, or files of one's own.
+    pub data: DataSet,
     /// A directory that holds it, before the user's cache is looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
-    /// Train on so many of its images only, the first of every class; 0 is all.
+    /// Train on so many of its examples only, the first of every class; 0 is all.
     pub subset: usize,
     /// Random crops with padding 4, and flips.
     pub augment: bool,
@@ -44,7 +66,7 @@ pub struct RunConfig {
     pub workers: usize,
     /// How the data is dealt to the workers.
     pub partition: Partition,
-    /// Images a worker and step.
+    /// Examples a worker and step.
     pub batch: usize,
     /// Passes over the data; steps = epochs·images/(workers·batch).
     pub epochs: f64,
@@ -74,7 +96,7 @@ impl Default for RunConfig {
     fn default() -> Self {
         let parsed = "a form from the tables parses";
         Self {
-            data: "fashion-embedded".into(),
+            data: "fashion-embedded".parse().expect(parsed),
             data_dir: None,
             subset: 0,
             augment: false,
@@ -99,60 +121,70 @@ impl Default for RunConfig {
 
 impl RunConfig {
     /// Reads TOML; an unknown key is an error that names the known ones.
-    pub fn from_toml(text: &str) -> Result<Self, RunError> {
-        toml::from_str(text).map_err(|e| RunError::Config(e.to_string()))
+    ///
+    /// # Errors
+    /// Where it is no TOML, or no configuration.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Ok(toml::from_str(text.trim_start_matches('\u{feff}'))?)
     }
 
-    /// TOML that reads back as the same configuration.
+    /// TOML that reads back as the same configuration, of one that passed [`check`](Self::check).
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every field has a TOML form")
     }
 
     /// Checks what serde cannot.
-    pub fn check(&self) -> Result<(), RunError> {
-        let fail = |why: &str| Err(RunError::Config(why.into()));
+    ///
+    /// # Errors
+    /// Names what cannot be.
+    pub fn check(&self) -> Result<(), ConfigError> {
         if self.workers == 0 {
-            return fail("workers must be at least 1, and is 0");
+            return Err(ConfigError::Workers);
         }
-        if !(1..=MOST_IMAGES).contains(&self.batch) {
-            return fail(&format!("batch must be between 1 and {MOST_IMAGES}, and is {}", self.batch));
+        if !(1..=MOST_EXAMPLES).contains(&self.batch) {
+            return Err(ConfigError::Batch(self.batch));
         }
         if self.steps == 0 && !(self.epochs > 0.0 && self.epochs.is_finite()) {
-            return fail("epochs must be a positive number where steps is 0");
+            return Err(ConfigError::Epochs);
+        }
+        if let Some(path) = self.data_dir.as_ref().filter(|path| path.to_str().is_none()) {
+            return Err(ConfigError::DataDir(path.clone()));
         }
         self.algorithm.check(&self.compressor)?;
-        self.schedule.check().map_err(RunError::Config)
+        Ok(self.schedule.check()?)
     }
 
     /// Whether a run of `self` may go on as `other`: what decides its data, its model and its draws must be
     /// the same; method arguments, compressor, workers, step sizes, length and device may change.
-    pub fn same_run(&self, other: &Self) -> Result<(), RunError> {
-        let was = (&self.data, self.subset, self.augment, self.model, &self.partition);
-        let is = (&other.data, other.subset, other.augment, other.model, &other.partition);
-        let drawn = |c: &Self| (c.seed, c.batch, c.scope, c.dense_below);
-        if was == is && drawn(self) == drawn(other) {
-            return Ok(());
-        }
-        let lines = |c: &Self| c.to_toml().lines().map(str::to_string).collect::<Vec<_>>();
-        let (before, after) = (lines(self), lines(other));
-        let fixed =
-            ["data ", "subset ", "augment ", "model ", "partition ", "seed ", "batch ", "scope ", "dense_below "];
-        let changed: Vec<&str> = (after.iter().filter(|line| !before.contains(line)))
-            .map(String::as_str)
-            .filter(|line| fixed.iter().any(|key| line.starts_with(key)))
-            .collect();
-        Err(RunError::Config(format!(
-            "a run goes on with the data, model, batch, scope and seed that it began with; changed: {}",
-            changed.join(", ")
-        )))
+    ///
+    /// # Errors
+    /// Names what differs.
+    pub fn same_run(&self, other: &Self) -> Result<(), ConfigError> {
+        let mut changed = Vec::new();
+        let mut differ = |what: &str, was: &dyn ToString, is: &dyn ToString| {
+            let (was, is) = (was.to_string(), is.to_string());
+            if was != is {
+                changed.push(format!("{what} = {is}, was {was}"));
+            }
+        };
+        differ("data", &self.data, &other.data);
+        differ("subset", &self.subset, &other.subset);
+        differ("augment", &self.augment, &other.augment);
+        differ("model", &self.model, &other.model);
+        differ("partition", &self.partition, &other.partition);
+        differ("seed", &self.seed, &other.seed);
+        differ("batch", &self.batch, &other.batch);
+        differ("scope", &self.scope, &other.scope);
+        differ("dense_below", &self.dense_below, &other.dense_below);
+        if changed.is_empty() { Ok(()) } else { Err(ConfigError::Changed(changed.join("; "))) }
     }
 
-    /// Steps for a training set of so many images.
-    pub fn steps_for(&self, images: usize) -> u64 {
+    /// Steps for a training set of so many examples.
+    pub fn steps_for(&self, examples: usize) -> u64 {
         if self.steps > 0 {
             return self.steps;
         }
-        ((self.epochs * images as f64 / (self.workers as f64 * self.batch as f64)).round() as u64).max(1)
+        ((self.epochs * examples as f64 / (self.workers as f64 * self.batch as f64)).round() as u64).max(1)
     }
 }
 
@@ -167,6 +199,16 @@ mod tests {
     }
 
     #[test]
+    fn what_decides_the_bits_stays() {
+        let config = RunConfig::default();
+        let longer = RunConfig { steps: 9, workers: 2, compressor: "sign:scaled".parse().unwrap(), ..config.clone() };
+        config.same_run(&longer).unwrap();
+        let other = RunConfig { seed: 2, model: ModelKind::Softmax, ..config.clone() };
+        let message = config.same_run(&other).unwrap_err().to_string();
+        assert!(message.ends_with("changed: model = softmax, was convnet; seed = 2, was 1"), "{message}");
+    }
+
+    #[test]
     fn refusals_say_what_is_allowed() {
         let message = |text: &str| RunConfig::from_toml(text).unwrap_err().to_string();
         assert!(
@@ -176,6 +218,7 @@ mod tests {
         );
         assert!(message("compressor = 'topk:2'").contains("ratio 2 is outside (0, 1]"));
         assert!(message("model = 'lenet'").contains("resnet20"));
+        assert!(message("data = 'imagenet'").contains("fashion-embedded"));
         assert!(RunConfig { workers: 0, ..RunConfig::default() }.check().is_err());
         assert!(RunConfig { schedule: Schedule::constant(f64::NAN), ..RunConfig::default() }.check().is_err());
     }

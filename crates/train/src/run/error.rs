@@ -1,17 +1,21 @@
 //! What can stop a run.
 
+use std::path::PathBuf;
+
 use backburn_optim::{DeviceError, RoundError, SetupError, SnapshotError};
 
+use super::config::ConfigError;
 use crate::data::{DataError, PartitionError, SamplerError};
 use crate::models::ModelError;
 use crate::models::batch_norm::StatisticsError;
 
 /// Why a run did not start or did not go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
-    /// A value of the configuration that cannot be.
+    /// A configuration that cannot be.
     #[error("configuration: {0}")]
-    Config(String),
+    Config(#[from] ConfigError),
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -39,12 +43,10 @@ pub enum RunError {
     /// A checkpoint or result file.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A result file that is not what it should be.
-    #[error("`{file}`: {why}")]
-    File {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        why: String,
+    /// A new run would take the place of another's files.
+    #[error("`{}` is there already, of another run: resume that, overwrite it, or choose another folder", .path.display())]
+    Occupied {
+        /// The first file in the way.
+        path: PathBuf,
     },
 }

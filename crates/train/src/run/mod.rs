@@ -1,16 +1,26 @@
-//! A training run: its configuration, its loop, its folder.
+//! A training run: its configuration, its session, its folder.
 
 mod config;
 mod error;
 mod folder;
-mod host;
+mod interrupt;
+mod metrics;
 mod report;
-mod schedule;
+mod serving;
+mod summary;
+mod table;
 mod trainer;
+mod watching;
+mod workers;
 
-pub use config::{OnNonFinite, RunConfig};
+pub use config::{ConfigError, RunConfig};
 pub use error::RunError;
-pub use folder::{Metrics, RunFolder, Summary};
-pub use report::{Progress, Reporter, Table, megabytes};
-pub use schedule::Schedule;
-pub use trainer::{StepReport, Trainer, run};
+pub use folder::RunFolder;
+pub use interrupt::on_interrupt;
+pub use metrics::Metrics;
+pub use report::{Progress, Reporter};
+pub use summary::Summary;
+pub use table::{Table, megabytes};
+pub use trainer::Trainer;
+pub use watching::run;
+pub use workers::Workers;

@@ -1,11 +1,13 @@
-//! What a run shows while it goes on, and tables of what runs came to.
+//! What a run shows while it goes on.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{StepReport, Summary, Trainer};
+use super::summary::Summary;
+use super::trainer::Trainer;
+use crate::session::Step;
 
 /// Follows a run. The default shows nothing.
 pub trait Reporter {
@@ -15,7 +17,7 @@ pub trait Reporter {
     }
 
     /// A step was taken.
-    fn stepped(&mut self, step: &StepReport, steps: u64) {
+    fn stepped(&mut self, step: &Step, steps: u64) {
         let _ = (step, steps);
     }
 
@@ -46,7 +48,7 @@ impl Progress {
 impl Reporter for Progress {
     fn started(&mut self, trainer: &Trainer) {
         let (step, steps) = trainer.progress();
-        if let Some(warning) = trainer.group().cluster().warning() {
+        if let Some(warning) = trainer.trains().group().cluster().warning() {
             eprintln!("warning: {warning}");
         }
         if step >= steps {
@@ -54,16 +56,19 @@ impl Reporter for Progress {
         }
         if std::io::stderr().is_terminal() {
             let style = "{prefix:28} {bar:30} {pos}/{len} {elapsed} (about {eta} left) {msg}";
-            let style = ProgressStyle::with_template(style).expect("a valid template");
-            let bar = ProgressBar::new(steps).with_style(style).with_prefix(self.label.clone());
+            let bar = ProgressBar::new(steps).with_prefix(self.label.clone());
+            // The template is a constant; the default style serves as well.
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                bar.set_style(style);
+            }
             bar.set_position(step);
             self.bar = Some(bar);
         } else {
-            eprintln!("{}: {} steps on {}", self.label, steps.saturating_sub(step), trainer.device_name());
+            eprintln!("{}: {} steps on {}", self.label, steps.saturating_sub(step), trainer.trains().device_name());
         }
     }
 
-    fn stepped(&mut self, step: &StepReport, steps: u64) {
+    fn stepped(&mut self, step: &Step, steps: u64) {
         if step.loss.is_finite() {
             self.smooth = Some(self.smooth.map_or(step.loss, |s| 0.95 * s + 0.05 * step.loss));
         }
@@ -75,9 +80,9 @@ impl Reporter for Progress {
             }
             None => {
                 let tenth = (steps / 10).max(1);
-                let due = (step.step + 1).is_multiple_of(tenth) && self.told.elapsed() > Duration::from_secs(2);
+                let due = (step.number + 1).is_multiple_of(tenth) && self.told.elapsed() > Duration::from_secs(2);
                 if due || self.told.elapsed() > Duration::from_secs(20) {
-                    eprintln!("{}: step {}/{steps}, loss {smooth:.3}", self.label, step.step + 1);
+                    eprintln!("{}: step {}/{steps}, loss {smooth:.3}", self.label, step.number + 1);
                     self.told = Instant::now();
                 }
             }
@@ -88,56 +93,5 @@ impl Reporter for Progress {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-    }
-}
-
-/// Megabytes with three significant figures.
-pub fn megabytes(value: f64) -> String {
-    let digits = if value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else if value >= 1.0 {
-        2
-    } else {
-        3
-    };
-    format!("{value:.digits$}")
-}
-
-/// A plain text table: the first column to the left, the others to the right.
-#[derive(Clone, Debug)]
-pub struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// With these headings.
-    pub fn new<S: Into<String>>(headings: impl IntoIterator<Item = S>) -> Self {
-        Self { rows: vec![headings.into_iter().map(Into::into).collect()] }
-    }
-
-    /// Adds a row.
-    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
-    }
-}
-
-impl std::fmt::Display for Table {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |c: usize| self.rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        for (i, row) in self.rows.iter().enumerate() {
-            let cells = row.iter().zip(&widths).enumerate().map(|(c, (cell, width))| match c {
-                0 => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
-            });
-            writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-            if i == 0 {
-                writeln!(f, "{}", "-".repeat(widths.iter().sum::<usize>() + 2 * columns.saturating_sub(1)))?;
-            }
-        }
-        Ok(())
     }
 }

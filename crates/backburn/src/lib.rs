@@ -1,0 +1,109 @@
+//! Error-feedback compressed training for [Burn](https://burn.dev): send 1 % of the gradient bits,
+//! keep the accuracy, change three lines.
+//!
+//! One worker, as a Burn optimizer like any other:
+//!
+//! ```
+//! use backburn::prelude::*;
+//! # use burn::{nn::LinearConfig, optim::GradientsParams, tensor::Tensor};
+//! # let device = backburn::device("auto")?.autodiff();
+//! # let mut model = LinearConfig::new(4, 2).init(&device);
+//! let mut optim = EfSgdConfig::new(ScaledSign).with_momentum(0.9).init()?;
+//! # let grads = GradientsParams::from_grads(model.forward(Tensor::<2>::ones([1, 4], &device)).sum().backward(), &model);
+//! model = optim.step(0.1, model, grads);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Several, in this process or in many, which differ in one line:
+//!
+//! ```
+//! use backburn::prelude::*;
+//! # use burn::{nn::LinearConfig, optim::GradientsParams, tensor::Tensor};
+//! # let device = backburn::device("auto")?.autodiff();
+//! # let mut model = LinearConfig::new(4, 2).init(&device);
+//! let config = GroupConfig::new(Ef21Sgdm::new(0.1)?, TopK::ratio(0.25)?).with_workers(2).with_seed(7);
+//! let mut group = config.init(&model)?; // or: config.init_over(transport, &model)?
+//! # let grads = |m: &burn::nn::Linear| GradientsParams::from_grads(m.forward(Tensor::<2>::ones([1, 4], &device)).sum().backward(), m);
+//! let round = group.round(0.1, &model, vec![grads(&model), grads(&model)])?;
+//! model = round.apply(model);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Compressors and methods are listed by [`AnyCompressor::table`](prelude::AnyCompressor::table) and
+//! [`AnyAlgorithm::table`](prelude::AnyAlgorithm::table), and stand in [`compressors`] and [`methods`]. With the
+//! feature `learner` workers train under Burn's `Learner`, with `train` come data, models and loops.
+
+pub use backburn_optim::{DEVICES, DeviceError, device, device_name};
+
+/// What nearly every program needs.
+pub mod prelude {
+    pub use backburn_compress::{AnyCompressor, RandomK, ScaledSign, Scope, TopK};
+    pub use backburn_optim::{AnyAlgorithm, Bytes, Ef21Sgdm, EfSgd, EfSgdConfig, Group, GroupConfig, RoundError, Sgd};
+}
+
+/// Lossy maps from a vector to what is sent of it, and the trait for one's own.
+pub mod compressors {
+    pub use backburn_compress::{
+        AnyCompressor, Class, Compressor, CountSketch, Fcc, Feedback, Fits, HardThreshold, Identity, Kept, LowRank,
+        Memo, Natural, Norm, NotForFeedback, OneBit, ParameterError, Qsgd, Quantiser, RandomK, Scaled, ScaledSign,
+        Sign, Source, TernGrad, TopK, TwoBit, Unbiased, Update, Vector,
+    };
+}
+
+/// Error-feedback methods, and the trait for one's own.
+pub mod methods {
+    pub use backburn_optim::{
+        Algorithm, AnyAlgorithm, Argument, Ask, Beer, CompressedSgd, Cx, Decision, Dgc, Ecx, Ef21, Ef21Ideal, Ef21Sgd,
+        Ef21Sgd2m, Ef21Sgdm, EfSgd, EfSgdBidirectional, Estimator, Inbox, LocalGradient, Momentum, Move, Neolithic,
+        Next, Owner, Perturbed, Plain, PowerSgd, Residual, Role, Seen, Sgd, SketchedTopK, State, Takes, Visitor, graph,
+    };
+}
+
+/// What is sent, and its bytes.
+pub mod payload {
+    pub use backburn_compress::payload::*;
+    pub use backburn_compress::{Message, Note, WireError, decode_message, encode_message, mean, message_bytes};
+}
+
+/// Random streams, named by keys so that every draw can be repeated.
+pub mod random {
+    pub use backburn_compress::random::*;
+    pub use backburn_compress::{Direction, Key, Philox};
+}
+
+/// A model as one flat vector.
+pub mod layout {
+    pub use backburn_compress::{Layout, LayoutError, Parameter, Scope, Unit};
+}
+
+/// The textual forms of compressors and methods.
+pub mod text {
+    pub use backburn_compress::text::*;
+}
+
+/// Rounds on flat vectors, the one driver of them, and who carries messages between workers.
+pub mod host {
+    pub use backburn_optim::{
+        At, Bytes, Change, Cluster, Decided, Encoded, Given, Gradient, Host, HostError, InProcess, Letter, Mail,
+        MailError, Observation, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport,
+        TransportError,
+    };
+}
+
+/// States that outlive a process.
+pub mod checkpoint {
+    pub use backburn_optim::{Snapshot, SnapshotError, write_atomically};
+}
+
+/// Burn modules: groups of workers, optimizers of one.
+pub mod burn {
+    #[cfg(feature = "learner")]
+    pub use backburn_optim::learner;
+    pub use backburn_optim::{
+        EfSgdConfig, Group, GroupConfig, LoadError, ModelError, ModuleHost, ParameterGroup, Places, Policy, Probe,
+        Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
+    };
+}
+
+#[cfg(feature = "train")]
+pub use backburn_train as train;

@@ -1,0 +1,36 @@
+//! `backburn replay`.
+
+use std::path::PathBuf;
+
+use backburn::{device, device_name};
+use backburn_reproduce::replay::{self, Outcome};
+
+use crate::error::{Failure, say};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A JSON array of cases: method, compressor, step sizes, x0, gradients and, to be compared
+    /// with, iterates.
+    file: PathBuf,
+    /// auto, flex, ndarray or wgpu, as compiled in.
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+pub fn replay(args: &Args) -> Result<(), Failure> {
+    let name = args.file.display();
+    let text = std::fs::read_to_string(&args.file).map_err(|e| Failure::Error(format!("cannot read `{name}`: {e}")))?;
+    let cases = replay::read(&text).map_err(|e| Failure::Error(format!("`{name}`: {e}")))?;
+    let all = cases.len();
+    let device = device(&args.device)?;
+    let (mut unsupported, mut wrong) = (0, 0);
+    for case in cases {
+        let replayed = case.map_or_else(|failed| failed, |case| replay::run(&case, &device));
+        unsupported += usize::from(matches!(replayed.outcome, Outcome::Unsupported { .. }));
+        wrong += usize::from(!replayed.agrees());
+        say(serde_json::to_string(&replayed).expect("a result is plain data"))?;
+    }
+    let device = device_name(&device);
+    eprintln!("{all} cases on {device}: {wrong} wrong, {unsupported} unsupported");
+    if wrong > 0 { Err(Failure::Said) } else { Ok(()) }
+}

@@ -1,0 +1,217 @@
+//! `backburn train`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
+use backburn::train::data::{DataSet, Options, Partition};
+use backburn::train::models::ModelKind;
+use backburn::train::run::{ConfigError, Progress, RunConfig, RunError, RunFolder, Table, megabytes, run};
+use backburn::train::session::OnNonFinite;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::Value;
+
+use crate::error::{Failure, say};
+
+/// Options override what --config says.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A TOML file, as --print-config writes it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the configuration that would run, as TOML, and stop.
+    #[arg(long)]
+    print_config: bool,
+
+    /// The data set, or files of one's own: see `backburn data list`.
+    #[arg(long, help_heading = "Data")]
+    data: Option<DataSet>,
+    /// A directory with the data set, before the user's cache is looked at.
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    data_dir: Option<PathBuf>,
+    /// Never fetch data.
+    #[arg(long, help_heading = "Data")]
+    offline: bool,
+    /// Train on so many images only, the first of every class; 0 is all.
+    #[arg(long, value_name = "IMAGES", help_heading = "Data")]
+    subset: Option<usize>,
+    /// Random crops with padding 4, and flips.
+    #[arg(long, help_heading = "Data")]
+    augment: bool,
+    /// How the data is dealt to the workers: iid, by-class or dirichlet:ALPHA.
+    #[arg(long, help_heading = "Data")]
+    partition: Option<Partition>,
+
+    /// The model.
+    #[arg(long, value_parser = models(), help_heading = "Training")]
+    model: Option<ModelKind>,
+    /// Simulated workers.
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    workers: Option<usize>,
+    /// Images a worker and step.
+    #[arg(long, value_name = "IMAGES", help_heading = "Training")]
+    batch: Option<usize>,
+    /// Passes over the data.
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    epochs: Option<f64>,
+    /// Steps, instead of epochs; 0 counts epochs.
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    steps: Option<u64>,
+    /// The seed of everything.
+    #[arg(long, help_heading = "Training")]
+    seed: Option<u64>,
+    /// auto, flex, ndarray or wgpu, as compiled in.
+    #[arg(long, help_heading = "Training")]
+    device: Option<String>,
+    /// Skip rounds with a gradient that is not finite instead of stopping.
+    #[arg(long, help_heading = "Training")]
+    skip_non_finite: bool,
+
+    /// The method: see `backburn methods`.
+    #[arg(long, value_name = "METHOD", help_heading = "Compression")]
+    algorithm: Option<AnyAlgorithm>,
+    /// The compressor: see `backburn compressors`.
+    #[arg(long, help_heading = "Compression")]
+    compressor: Option<AnyCompressor>,
+    /// What is compressed as one vector: parameter, global or bucket:SIZE.
+    #[arg(long, help_heading = "Compression")]
+    scope: Option<Scope>,
+    /// Send parameters of fewer coordinates as they are.
+    #[arg(long, value_name = "COORDINATES", help_heading = "Compression")]
+    dense_below: Option<usize>,
+
+    /// The first step size.
+    #[arg(long, help_heading = "Step size")]
+    lr: Option<f64>,
+    /// Where the step size drops, as fractions of the run.
+    #[arg(long, value_name = "FRACTION", value_delimiter = ',', help_heading = "Step size")]
+    lr_drops: Option<Vec<f64>>,
+    /// What the step size is divided by at each drop.
+    #[arg(long, value_name = "FACTOR", help_heading = "Step size")]
+    lr_factor: Option<f64>,
+    /// The share of the run over which the step size grows from 0.
+    #[arg(long, value_name = "FRACTION", help_heading = "Step size")]
+    warmup: Option<f64>,
+
+    /// The folder for configuration, metrics, summary and checkpoint.
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
+    out: Option<PathBuf>,
+    /// Go on from the checkpoint in --out, with its configuration.
+    #[arg(long, requires = "out", conflicts_with = "config", help_heading = "Results")]
+    resume: bool,
+    /// Take the place of the run in --out.
+    #[arg(long, requires = "out", conflicts_with = "resume", help_heading = "Results")]
+    overwrite: bool,
+    /// Steps between checkpoints; 0 keeps only the last.
+    #[arg(long, value_name = "STEPS", help_heading = "Results")]
+    checkpoint_every: Option<u64>,
+}
+
+fn models() -> impl TypedValueParser<Value = ModelKind> {
+    PossibleValuesParser::new(ModelKind::ALL.map(ModelKind::name)).try_map(|name| name.parse::<ModelKind>())
+}
+
+/// An option that is not given leaves what --config or --resume say, so clap knows no default: the help's are
+/// those of the configuration.
+pub fn show_defaults(command: clap::Command) -> clap::Command {
+    let config = serde_json::to_value(RunConfig::default()).expect("a configuration is plain data");
+    let schedule = config["schedule"].as_object().into_iter().flatten();
+    let schedule = schedule.flat_map(|(key, value)| [(key.clone(), value), (format!("lr_{key}"), value)]);
+    let all: BTreeMap<_, _> =
+        config.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value)).chain(schedule).collect();
+    command.mut_args(|arg| {
+        let text = match all.get(arg.get_id().as_str()) {
+            None | Some(Value::Bool(_)) => return arg,
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(values)) => values.iter().map(Value::to_string).collect::<Vec<_>>().join(","),
+            Some(other) => other.to_string(),
+        };
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        arg.help(format!("{help} [default: {text}]"))
+    })
+}
+
+pub fn train(args: Args) -> Result<(), Failure> {
+    let folder = args.out.clone().map(|out| RunFolder::new(out).with_overwrite(args.overwrite));
+    let options = Options { offline: args.offline, progress: true, ..Options::default() };
+    let (print, resume) = (args.print_config, args.resume);
+    let config = configure(args, folder.as_ref())?;
+    config.check().map_err(|error| match error {
+        ConfigError::Setup(error) => RunError::Setup(error),
+        error => RunError::Config(error),
+    })?;
+    if print {
+        return say(config.to_toml().trim_end());
+    }
+    let label = format!("{} {}", config.algorithm, config.compressor);
+    let mut progress = Progress::new(label.clone());
+    let summary = match run(config, &options, folder.as_ref(), resume, &mut progress) {
+        Err(RunError::Occupied { path }) => {
+            let path = path.display();
+            return Err(Failure::Error(format!(
+                "`{path}` is there already: --resume goes on, --overwrite begins anew"
+            )));
+        }
+        outcome => outcome?,
+    };
+    let mut table = Table::new(["run", "accuracy", "test loss", "MB up", "MB down", "ratio", "steps", "seconds"]);
+    table.row([
+        label,
+        format!("{:.2} %", 100.0 * summary.test_accuracy),
+        format!("{:.4}", summary.test_loss),
+        megabytes(summary.megabytes.up),
+        megabytes(summary.megabytes.down),
+        format!("{:.1}×", summary.compression_ratio),
+        summary.steps.to_string(),
+        format!("{:.1}", summary.seconds),
+    ]);
+    say(table.to_string().trim_end())?;
+    if summary.skipped > 0 {
+        eprintln!("{} rounds were skipped for gradients that were not finite", summary.skipped);
+    }
+    Ok(())
+}
+
+/// The configuration of the run: file or folder first, then options.
+fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failure> {
+    let mut c = match (&args.config, folder) {
+        (_, Some(folder)) if args.resume => folder.config()?,
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|e| Failure::Error(format!("cannot read `{}`: {e}", path.display())))?;
+            RunConfig::from_toml(&text).map_err(|e| Failure::Error(format!("`{}`: {e}", path.display())))?
+        }
+        (None, _) => RunConfig::default(),
+    };
+    fn set<T>(place: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *place = value;
+        }
+    }
+    c.data_dir = args.data_dir.or(c.data_dir);
+    set(&mut c.data, args.data);
+    set(&mut c.subset, args.subset);
+    set(&mut c.model, args.model);
+    set(&mut c.workers, args.workers);
+    set(&mut c.partition, args.partition);
+    set(&mut c.batch, args.batch);
+    set(&mut c.epochs, args.epochs);
+    set(&mut c.steps, args.steps);
+    set(&mut c.algorithm, args.algorithm);
+    set(&mut c.compressor, args.compressor);
+    set(&mut c.scope, args.scope);
+    set(&mut c.dense_below, args.dense_below);
+    set(&mut c.schedule.lr, args.lr);
+    set(&mut c.schedule.drops, args.lr_drops);
+    set(&mut c.schedule.factor, args.lr_factor);
+    set(&mut c.schedule.warmup, args.warmup);
+    set(&mut c.seed, args.seed);
+    set(&mut c.device, args.device);
+    set(&mut c.checkpoint_every, args.checkpoint_every);
+    c.augment |= args.augment;
+    if args.skip_non_finite {
+        c.on_non_finite = OnNonFinite::Skip;
+    }
+    Ok(c)
+}

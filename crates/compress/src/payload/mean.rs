@@ -1,0 +1,158 @@
+//! The mean of several payloads of one unit, as a payload.
+
+use super::prepared::{Add, Prepared};
+use super::stretch::within;
+use super::{Drawn, Payload, Sketch, Sparse, Values};
+use crate::kernels::finite::all_finite;
+use crate::kernels::sweep::{self, BLOCK, task};
+use rayon::prelude::*;
+
+/// (1/n)·Σ of the parts, of `len` coordinates each where there are any, in their order.
+///
+/// As sparse as they allow: sparse ones merge, random-k payloads and sketches of one draw add, all else becomes dense.
+/// Sums are of f32; where one of them leaves its range and the mean need not, it is summed again in f64.
+pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize) -> Payload {
+    // The values of a second round may be fewer than the unit's coordinates.
+    let len = parts.first().map_or(len, |p| p.len());
+    drawn(parts, n).or_else(|| sketch(parts, n)).or_else(|| sparse(parts, n, len)).unwrap_or_else(|| {
+        let parts: Vec<Prepared<'_>> = parts.iter().map(|p| Prepared::new(p)).collect();
+        let mut sum = vec![0.0; len];
+        sweep::each(&mut sum, |start, sum| {
+            for (b, sum) in sum.chunks_mut(BLOCK).enumerate() {
+                block(&parts, n, start + b * BLOCK, sum);
+            }
+        });
+        Payload::floats(sum)
+    })
+}
+
+/// A number that sums are made of.
+trait Number: Copy + Default {
+    fn plus(self, x: f32) -> Self;
+    fn over(self, n: usize) -> f32;
+}
+
+impl Number for f32 {
+    fn plus(self, x: f32) -> Self {
+        self + x
+    }
+
+    fn over(self, n: usize) -> f32 {
+        self / n as f32
+    }
+}
+
+impl Number for f64 {
+    fn plus(self, x: f32) -> Self {
+        self + Self::from(x)
+    }
+
+    fn over(self, n: usize) -> f32 {
+        (self / n as Self) as f32
+    }
+}
+
+/// The mean of the stretch from coordinate `start` on.
+fn block(parts: &[Prepared<'_>], n: usize, start: usize, mean: &mut [f32]) {
+    parts.iter().for_each(|p| p.add(1.0, start, mean));
+    mean.iter_mut().for_each(|x| *x /= n as f32);
+    if !all_finite(mean) {
+        let mut wide = vec![0.0f64; mean.len()];
+        for part in parts {
+            mean.fill(0.0);
+            part.add(1.0, start, mean);
+            wide.iter_mut().zip(&*mean).for_each(|(w, x)| *w += f64::from(*x));
+        }
+        mean.iter_mut().zip(wide).for_each(|(x, w)| *x = w.over(n));
+    }
+}
+
+/// The mean of vectors of `len` values.
+fn mean_values<'a, I: Iterator<Item = f32>>(parts: impl Fn() -> Vec<I> + 'a, n: usize, len: usize) -> Vec<f32> {
+    fn sum<N: Number, I: Iterator<Item = f32>>(parts: Vec<I>, n: usize, len: usize) -> Vec<f32> {
+        let mut sum = vec![N::default(); len];
+        parts.into_iter().for_each(|part| sum.iter_mut().zip(part).for_each(|(s, v)| *s = s.plus(v)));
+        sum.into_iter().map(|s| s.over(n)).collect()
+    }
+    let mean = sum::<f32, _>(parts(), n, len);
+    if all_finite(&mean) { mean } else { sum::<f64, _>(parts(), n, len) }
+}
+
+/// Random-k payloads of one draw: their values add.
+fn drawn(parts: &[&Payload], n: usize) -> Option<Payload> {
+    let all: Option<Vec<&Drawn>> =
+        parts.iter().map(|p| if let Payload::Drawn(drawn) = p { Some(drawn) } else { None }).collect();
+    let all = all?;
+    let first = all.first()?;
+    if all.iter().any(|p| p.draw != first.draw || p.values.len() != first.values.len()) {
+        return None;
+    }
+    let values = mean_values(|| all.iter().map(|p| p.values.iter()).collect(), n, first.values.len());
+    Some(Drawn { len: first.len, draw: first.draw, values: Values::F32(values) }.into())
+}
+
+/// Sketches of one draw: their cells add.
+fn sketch(parts: &[&Payload], n: usize) -> Option<Payload> {
+    let all: Option<Vec<&Sketch>> =
+        parts.iter().map(|p| if let Payload::Sketch(sketch) = p { Some(sketch) } else { None }).collect();
+    let all = all?;
+    let first = *all.first()?;
+    if !all.iter().all(|p| p.is_like(first)) {
+        return None;
+    }
+    let cells = mean_values(|| all.iter().map(|p| p.cells.iter().copied()).collect(), n, first.cells.len());
+    Some(Sketch { cells, ..*first }.into())
+}
+
+/// Sparse payloads: the union of their places, while it stays worth its indices.
+fn sparse(parts: &[&Payload], n: usize, len: usize) -> Option<Payload> {
+    let flat = parts.iter().flat_map(|p| p.parts());
+    let all: Option<Vec<&Sparse>> =
+        flat.map(|p| if let Payload::Sparse(sparse) = p { Some(sparse) } else { None }).collect();
+    let parts = all?;
+    let total: usize = parts.iter().map(|p| p.indices.len()).sum();
+    if total > len / 4 {
+        return None;
+    }
+    // Stretches of the vector by themselves: each merges through a small dense sum.
+    let size = task(BLOCK);
+    let merge = |t: usize| {
+        let (start, end) = (t * size, ((t + 1) * size).min(len));
+        let merged = stretch::<f32>(&parts, n, start, end);
+        if all_finite(&merged.1) { merged } else { stretch::<f64>(&parts, n, start, end) }
+    };
+    let stretches: Vec<(Vec<u32>, Vec<f32>)> = (0..len.div_ceil(size)).into_par_iter().map(merge).collect();
+    let mut indices = Vec::with_capacity(total);
+    let mut values = Vec::with_capacity(total);
+    for (places, means) in stretches {
+        indices.extend(places);
+        values.extend(means);
+    }
+    Some(Sparse { len, indices, values: Values::F32(values) }.into())
+}
+
+/// Places and means of the coordinates from `start` to `end`.
+fn stretch<N: Number>(parts: &[&Sparse], n: usize, start: usize, end: usize) -> (Vec<u32>, Vec<f32>) {
+    let mut sums = vec![N::default(); end - start];
+    let mut words = vec![0u64; (end - start).div_ceil(64)];
+    for Sparse { indices, values, .. } in parts {
+        let range = within(indices, start, end - start);
+        for (i, j) in indices[range.clone()].iter().zip(range) {
+            let at = *i as usize - start;
+            sums[at] = sums[at].plus(values.get(j));
+            words[at / 64] |= 1 << (at % 64);
+        }
+    }
+    let mut places = Vec::new();
+    let mut means = Vec::new();
+    for (w, word) in words.iter().enumerate() {
+        let mut word = *word;
+        while word != 0 {
+            let at = 64 * w + word.trailing_zeros() as usize;
+            places.push((start + at) as u32);
+            means.push(sums[at].over(n));
+            word &= word - 1;
+        }
+    }
+    (places, means)
+}

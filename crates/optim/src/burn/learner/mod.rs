@@ -1,0 +1,11 @@
+//! Workers under burn-train's `Learner`: its metrics, renderers, schedulers and checkpoints stay what they are.
+
+mod epoch_lines;
+mod metric;
+mod progress;
+mod strategy;
+
+pub use epoch_lines::{EpochLines, SplitMeans};
+pub use metric::{BytesMetric, ContractionMetric, Meter, Metered, Reading};
+pub use progress::{Follower, GroupProgress};
+pub use strategy::{GroupStrategy, StrategyError};

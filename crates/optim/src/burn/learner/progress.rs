@@ -1,0 +1,29 @@
+//! How far a training is, and who is told.
+
+use std::ops::ControlFlow;
+
+/// How far a training on a group of workers is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupProgress {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Steps taken since the very first.
+    pub steps: u64,
+    /// Bytes each worker has sent since then, the mean over workers; batch statistics included.
+    pub bytes_up: f64,
+    /// Bytes each worker has received from a server since then.
+    pub bytes_down: f64,
+}
+
+/// Follows a training from step to step.
+pub trait Follower: Send + Sync {
+    /// A step is about to begin, or an epoch's last one was taken. `Break` stops the training before the
+    /// step, and what was done of its epoch is lost.
+    fn at(&self, progress: &GroupProgress) -> ControlFlow<()>;
+}
+
+impl<F: Fn(&GroupProgress) -> ControlFlow<()> + Send + Sync> Follower for F {
+    fn at(&self, progress: &GroupProgress) -> ControlFlow<()> {
+        self(progress)
+    }
+}

@@ -1,0 +1,374 @@
+//! The loop over epochs, steps and workers.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::burn::data::dataloader::split::split_dataloader;
+use ::burn::data::dataset::DatasetError;
+use ::burn::tensor::Device;
+use ::burn::train::{
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
+    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents,
+    TrainingError, TrainingItem, ValidLoader,
+};
+
+use super::metric::Meter;
+use super::progress::{Follower, GroupProgress};
+use crate::burn::asks_one_gradient;
+use crate::burn::batch_norm::{self, StatisticsError};
+use crate::{Group, GroupConfig, RoundError, SetupError, Snapshot, SnapshotError};
+
+/// Trains on n simulated workers that exchange compressed gradients. Each has one contiguous shard of
+/// the training loader's data.
+///
+/// Where the method leaves the step open (`ef-sgd:outside`, say) the learner's own optimizer follows the
+/// decoded mean; otherwise the method moves the weights itself and the optimizer rests. Running
+/// statistics of batch normalisation are common to all workers: restored before each worker's pass
+/// and averaged after it.
+///
+/// Beside each of the learner's checkpoints lies `checkpoint/group-EPOCH.safetensors` with every worker's
+/// residuals, momenta and memos, the statistics and the weights: a resumed run goes on with it. The
+/// loaders' order is brought to where it was by passing over the epochs that are done.
+///
+/// Methods that ask for several minibatches, for gradients elsewhere, or give each node its own weights are refused
+/// at the start, as are accumulated gradients and fewer items than workers.
+///
+/// A run stops with an error through the learner's interrupter, so that `launch` reports it.
+#[derive(Clone)]
+pub struct GroupStrategy {
+    group: GroupConfig,
+    device: Device,
+    directory: PathBuf,
+    follower: Option<Arc<dyn Follower>>,
+    meter: Arc<Meter>,
+    contraction: bool,
+}
+
+impl fmt::Debug for GroupStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GroupStrategy({:?}, {})", self.group, self.directory.display())
+    }
+}
+
+/// Why such a training stops.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StrategyError {
+    /// Method, compressor, workers or model.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A round.
+    #[error(transparent)]
+    Round(#[from] RoundError),
+    /// A checkpoint of the workers' states.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Batch statistics.
+    #[error(transparent)]
+    Statistics(#[from] StatisticsError),
+    /// A method whose gradients this loop cannot give.
+    #[error(
+        "`{0}` asks for several minibatches a step, for gradients elsewhere, or gives each node its own weights, which a Learner's loop cannot serve: use `Group::round_with`"
+    )]
+    Unserved(String),
+    /// Accumulated gradients.
+    #[error(
+        "gradients cannot be accumulated over {0} batches by a group of workers: take larger batches, or more workers"
+    )]
+    Accumulation(usize),
+    /// Fewer items than workers.
+    #[error("not enough data: {workers} workers cannot each have a batch of {items} items")]
+    NotEnough {
+        /// n.
+        workers: usize,
+        /// Items in the training split.
+        items: usize,
+    },
+}
+
+impl From<StrategyError> for TrainingError {
+    fn from(error: StrategyError) -> Self {
+        // The only kind of burn-train's that takes any error.
+        Self::Dataset(DatasetError::new(error))
+    }
+}
+
+impl GroupStrategy {
+    /// For this group on this device, which must have autodiff. `directory` is that of
+    /// `SupervisedTraining`.
+    pub fn new(group: GroupConfig, device: Device, directory: impl Into<PathBuf>) -> Self {
+        let meter = Arc::default();
+        Self { group, device, directory: directory.into(), follower: None, meter, contraction: false }
+    }
+
+    /// Measures the contraction after every step, for [`ContractionMetric`](super::ContractionMetric), at the price
+    /// of a few passes over memory.
+    pub fn with_contraction(self) -> Self {
+        Self { contraction: true, ..self }
+    }
+
+    /// What [`BytesMetric`](super::BytesMetric) and [`ContractionMetric`](super::ContractionMetric) read.
+    pub fn meter(&self) -> Arc<Meter> {
+        self.meter.clone()
+    }
+
+    /// With someone who is told of every step and may stop the training.
+    pub fn followed_by(self, follower: Arc<dyn Follower>) -> Self {
+        Self { follower: Some(follower), ..self }
+    }
+
+    /// The last epoch that can be gone on from: all that it needs was written.
+    pub fn last_epoch(&self) -> Option<usize> {
+        let names = std::fs::read_dir(self.directory.join("checkpoint")).into_iter().flatten().flatten();
+        let names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let there = |prefix: &str, epoch: usize| {
+            let start = format!("{prefix}-{epoch}.");
+            names.iter().any(|name| name.starts_with(&start))
+        };
+        let epochs = names.iter().filter_map(|name| name.strip_prefix("group-")?.split_once('.')?.0.parse().ok());
+        epochs.filter(|epoch| ["model", "optim", "scheduler"].iter().all(|part| there(part, *epoch))).max()
+    }
+
+    fn file(&self, epoch: usize) -> PathBuf {
+        self.directory.join("checkpoint").join(format!("group-{epoch}.safetensors"))
+    }
+
+    /// Removes the files of epochs whose model the learner's checkpointer has removed.
+    fn clean(&self, last: usize) {
+        let kept = |epoch: usize| {
+            let names = std::fs::read_dir(self.directory.join("checkpoint")).into_iter().flatten().flatten();
+            let prefix = format!("model-{epoch}.");
+            names.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with(&prefix))
+        };
+        // What cannot be removed only takes up room.
+        (1..last).filter(|epoch| !kept(*epoch)).for_each(|epoch| drop(std::fs::remove_file(self.file(epoch))));
+    }
+}
+
+/// The workers and what they share, beside the learner's own state.
+struct Workers<M: LearnerModel> {
+    group: Group,
+    learner: Learner<M>,
+    statistics: Vec<f32>,
+    /// Up and down.
+    bytes: [f64; 2],
+    meter: Arc<Meter>,
+    contraction: bool,
+}
+
+impl<M: LearnerModel> Workers<M> {
+    fn new(strategy: &GroupStrategy, learner: Learner<M>) -> Result<Self, StrategyError> {
+        let model = learner.model();
+        let group = strategy.group.init(&model)?;
+        if !asks_one_gradient(group.cluster()) {
+            return Err(StrategyError::Unserved(group.cluster().algorithm().to_string()));
+        }
+        let statistics = batch_norm::statistics(&model);
+        let (meter, contraction) = (strategy.meter.clone(), strategy.contraction);
+        Ok(Self { group, learner, statistics, bytes: [0.0; 2], meter, contraction })
+    }
+
+    /// One step on one batch a worker; gives what the model said of each.
+    fn step(&mut self, batches: Vec<<M as TrainStep>::Input>) -> Result<Vec<<M as TrainStep>::Output>, StrategyError> {
+        let (mut grads, mut outputs, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+        for batch in batches {
+            let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
+            let output = TrainStep::step(&model, batch);
+            seen.push(batch_norm::statistics(&model));
+            grads.push(output.grads);
+            outputs.push(output.item);
+        }
+        self.learner.lr_step();
+        let lr = self.learner.lr_current();
+        let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
+        let round = self.group.round(lr, &model, grads)?;
+        let traffic = [round.traffic().up_per_worker(), round.traffic().down_per_worker()];
+        let beside = if self.statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(self.statistics.len()) };
+        self.bytes.iter_mut().zip(traffic).for_each(|(sum, bytes)| *sum += bytes + beside);
+        let contraction = if self.contraction { self.group.observe().contraction } else { None };
+        self.meter.step(traffic[0] + beside, traffic[1] + beside, contraction);
+        match round.direction() {
+            Ok(direction) => self.learner.optimizer_step(direction),
+            Err(_) => self.learner.load_model(round.try_apply(model).map_err(RoundError::from)?.into_record()),
+        }
+        self.statistics = batch_norm::average(&seen)?;
+        // The learner's model shares its statistics with its clones.
+        batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
+        Ok(outputs)
+    }
+
+    fn save(&mut self, path: &Path) -> Result<(), StrategyError> {
+        let mut snapshot = self.group.snapshot(&self.learner.model())?;
+        snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
+        BYTES.iter().zip(self.bytes).for_each(|(name, bytes)| snapshot.set_real(*name, bytes));
+        Ok(snapshot.save(path)?)
+    }
+
+    fn progress(&self, epoch: usize) -> GroupProgress {
+        let [bytes_up, bytes_down] = self.bytes;
+        GroupProgress { epoch, steps: self.group.steps(), bytes_up, bytes_down }
+    }
+
+    fn load(&mut self, path: &Path) -> Result<(), StrategyError> {
+        let snapshot = Snapshot::load(path)?;
+        let statistics = snapshot.vector("batch-statistics")?.to_vec();
+        let [up, down] = BYTES.map(|name| snapshot.real(name));
+        let bytes = [up?, down?];
+        let model = batch_norm::with_statistics(self.learner.model(), &statistics)?;
+        let model = self.group.restore(model, &snapshot)?;
+        self.learner.load_model(model.into_record());
+        (self.statistics, self.bytes) = (statistics, bytes);
+        Ok(())
+    }
+}
+
+/// What was sent so far, in a checkpoint.
+const BYTES: [&str; 2] = ["run.bytes-up", "run.bytes-down"];
+
+impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
+    fn fit(
+        &self,
+        mut parts: TrainingComponents<M>,
+        mut learner: Learner<M>,
+        train: TrainLoader<M>,
+        valid: ValidLoader<M>,
+        first: usize,
+    ) -> (M, SupervisedTrainingEventProcessor<M>) {
+        learner.fork(&self.device);
+        let (items, wanted) = (train.num_items(), self.group.workers());
+        // Before any memory is taken.
+        let refused = match parts.grad_accumulation {
+            Some(batches) if batches > 1 => Some(StrategyError::Accumulation(batches)),
+            _ if items < wanted => Some(StrategyError::NotEnough { workers: wanted, items }),
+            _ => None,
+        };
+        if let Some(error) = refused {
+            parts.interrupter.fail(error);
+            return (learner.model(), parts.event_processor);
+        }
+        let mut workers = match Workers::new(self, learner.clone()) {
+            Ok(workers) => workers,
+            Err(error) => {
+                parts.interrupter.fail(error);
+                return (learner.model(), parts.event_processor);
+            }
+        };
+        let interrupter = parts.interrupter.clone();
+        if let Some(epoch) = parts.checkpoint
+            && let Err(error) = workers.load(&self.file(epoch))
+        {
+            interrupter.fail(error);
+            return (workers.learner.model(), parts.event_processor);
+        }
+        let devices = vec![self.device.clone(); workers.group.workers()];
+        let shards: Vec<_> = split_dataloader(train, &devices).iter().map(|s| s.to_device(&self.device)).collect();
+        let valid = valid.to_device(&self.device.clone().inner());
+        // A loader's order is another in every pass.
+        (1..first).for_each(|_| shards.iter().for_each(|shard| drop(shard.iter())));
+
+        let mut events = parts.event_processor;
+        for epoch in first..=parts.num_epochs {
+            let tell = |told| interrupter.fail_on_error(told);
+            tell(events.process_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: items }));
+            let follow = |workers: &Workers<M>| match &self.follower {
+                Some(follower) => follower.at(&workers.progress(epoch)),
+                None => ControlFlow::Continue(()),
+            };
+            train_epoch(&mut workers, &shards, &mut events, &interrupter, follow);
+            tell(events.process_train(LearnerEvent::EndSplit(epoch)));
+            if interrupter.should_stop() {
+                break;
+            }
+            let total_items = valid.num_items();
+            tell(events.process_valid(LearnerEvent::StartSplit { epoch_number: epoch, total_items }));
+            validate(&workers.learner.model().valid(), &valid, &mut events, &interrupter);
+            tell(events.process_valid(LearnerEvent::EndSplit(epoch)));
+            tell(events.process_train(LearnerEvent::EndEpoch(epoch)));
+            tell(events.flush());
+            if interrupter.should_stop() {
+                break;
+            }
+            if let Some(checkpointer) = &mut parts.checkpointer {
+                checkpointer.checkpoint(&workers.learner, epoch, &parts.event_store);
+                if let Err(error) = workers.save(&self.file(epoch)) {
+                    interrupter.fail(error);
+                    break;
+                }
+                self.clean(epoch);
+            }
+            if let Some(early) = &mut parts.early_stopping
+                && early.should_stop(epoch, &parts.event_store)
+            {
+                break;
+            }
+        }
+        (workers.learner.model(), events)
+    }
+}
+
+/// One pass: ends where the first worker's shard does.
+fn train_epoch<M: LearnerModel>(
+    workers: &mut Workers<M>,
+    shards: &[TrainLoader<M>],
+    events: &mut SupervisedTrainingEventProcessor<M>,
+    interrupter: &Interrupter,
+    follow: impl Fn(&Workers<M>) -> ControlFlow<()>,
+) {
+    let mut loaders: Vec<_> = shards.iter().map(|shard| shard.iter()).collect();
+    let mut iteration = 0;
+    while !interrupter.should_stop() {
+        let mut batches = Vec::with_capacity(loaders.len());
+        for loader in &mut loaders {
+            match loader.next() {
+                Some(Ok(batch)) => batches.push(batch),
+                Some(Err(error)) => return interrupter.fail(error),
+                None if iteration == 0 => {
+                    let (workers, items) = (shards.len(), shards.iter().map(|shard| shard.num_items()).sum());
+                    return interrupter.fail(StrategyError::NotEnough { workers, items });
+                }
+                None => {
+                    // There is no step left to stop before.
+                    let _ = follow(workers);
+                    return;
+                }
+            }
+        }
+        if follow(workers).is_break() {
+            return interrupter.stop(Some("whoever follows the training has stopped it"));
+        }
+        let outputs = match workers.step(batches) {
+            Ok(outputs) => outputs,
+            Err(error) => return interrupter.fail(error),
+        };
+        for (output, loader) in outputs.into_iter().zip(&loaders) {
+            iteration += 1;
+            let lr = Some(workers.learner.lr_current());
+            let item = TrainingItem::new(output, loader.progress(), Some(iteration), lr);
+            interrupter.fail_on_error(events.process_train(LearnerEvent::ProcessedItem(item)));
+        }
+    }
+}
+
+fn validate<M: LearnerModel>(
+    model: &M,
+    valid: &ValidLoader<M>,
+    events: &mut SupervisedTrainingEventProcessor<M>,
+    interrupter: &Interrupter,
+) {
+    let mut loader = valid.iter();
+    let mut iteration = 0;
+    while let Some(batch) = loader.next() {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return interrupter.fail(error),
+        };
+        iteration += 1;
+        let item = TrainingItem::new(InferenceStep::step(model, batch), loader.progress(), Some(iteration), None);
+        interrupter.fail_on_error(events.process_valid(LearnerEvent::ProcessedItem(item)));
+        if interrupter.should_stop() {
+            return;
+        }
+    }
+}

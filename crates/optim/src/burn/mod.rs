@@ -1,0 +1,45 @@
+//! Hosts on Burn modules.
+
+pub mod batch_norm;
+mod device;
+mod ef_sgd_config;
+mod error;
+mod found;
+mod gradients;
+mod group;
+mod group_config;
+#[cfg(feature = "learner")]
+pub mod learner;
+mod load_optimizer;
+mod model_state;
+mod module_host;
+mod parameter_group;
+mod parked;
+mod places;
+mod probe;
+mod round;
+mod solo;
+mod step_size;
+mod weights;
+
+pub use device::{DEVICES, DeviceError, device, device_name};
+pub use ef_sgd_config::EfSgdConfig;
+pub use error::ModelError;
+pub use group::Group;
+pub use group_config::GroupConfig;
+pub use load_optimizer::{LoadError, load_optimizer};
+pub use module_host::ModuleHost;
+pub use parameter_group::ParameterGroup;
+pub use places::Places;
+pub use probe::Probe;
+pub use round::{Round, StepIsOwned};
+pub use solo::{Solo, SoloState};
+
+use crate::{Ask, Cluster, Mail};
+
+/// Whether a worker asks for one gradient of one minibatch at the current x a step, and nothing else: what an
+/// optimizer, or a loop that is not ours, can give.
+pub(crate) fn asks_one_gradient<P: Mail>(cluster: &Cluster<P>) -> bool {
+    let algorithm = cluster.algorithm();
+    !algorithm.asks_elsewhere() && !algorithm.is_gossip() && cluster.first_asks() == [Ask::GRADIENT]
+}

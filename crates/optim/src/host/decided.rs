@@ -1,0 +1,75 @@
+//! What a step came to, and the one place where x moves.
+
+use std::sync::Arc;
+
+use backburn_compress::Layout;
+
+use crate::{Move, Traffic, Vector};
+
+/// What a step came to.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// How x moves.
+    pub moved: Move,
+    /// What was sent.
+    pub traffic: Traffic,
+    pub(crate) lr: f64,
+    pub(crate) layout: Arc<Layout>,
+    /// Under gossip the mean of this process's nodes, which stands for them where one x is wanted.
+    pub(crate) mean: Option<Vector>,
+}
+
+/// A [`Move`] in numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// x ← x + u.
+    By(Vector),
+    /// x ← y.
+    To(Vector),
+}
+
+impl Decided {
+    /// Moves x: x ← x − γ·d, x ← x − u, or x ← y. Under gossip x becomes the mean of this process's nodes.
+    ///
+    /// # Panics
+    /// Where x has not the model's length.
+    pub fn apply(&self, x: &mut Vector) {
+        apply(&self.moved, self.lr, self.mean.as_ref(), x, &self.layout);
+    }
+
+    /// The same for an x that lives elsewhere: what to add to it, or what it becomes.
+    pub fn change(&self) -> Change {
+        match (&self.moved, &self.mean) {
+            (Move::Jump(y), _) | (Move::Own, Some(y)) => Change::To(y.clone()),
+            _ => {
+                let mut u = Vector::zeros(self.layout.len());
+                self.apply(&mut u);
+                Change::By(u)
+            }
+        }
+    }
+
+    /// γ of this step.
+    pub fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    /// The model's layout.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+}
+
+/// The move.
+pub(crate) fn apply(moved: &Move, lr: f64, mean: Option<&Vector>, x: &mut Vector, layout: &Layout) {
+    match moved {
+        Move::Direction(d) => x.add_decoded(-lr as f32, d, layout),
+        Move::Update(u) => x.add_decoded(-1.0, u, layout),
+        Move::Jump(y) => x.clone_from(y),
+        Move::Own => {
+            if let Some(mean) = mean {
+                x.clone_from(mean);
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Rounds, the one driver of them, and who carries messages between workers.
+
+pub(crate) mod careful;
+pub(crate) mod cluster;
+pub(crate) mod decided;
+mod encoded;
+mod envelope;
+mod error;
+mod mail;
+mod membership;
+mod observe;
+mod round;
+mod serving;
+mod silence;
+mod traffic;
+mod transport;
+
+pub use cluster::Cluster;
+pub use decided::{Change, Decided};
+pub use encoded::Encoded;
+pub use error::{HostError, MailError, RoundError, SetupError};
+pub use mail::{At, InProcess, Letter, Mail, Seats, Terms};
+pub use membership::ResizeError;
+pub use observe::Observation;
+pub use serving::{Given, Gradient, Host, Reply};
+pub use traffic::{Bytes, Traffic};
+pub use transport::{Threads, Transport, TransportError};

@@ -1,0 +1,93 @@
+//! Measures of a cluster's residuals, for logs.
+
+use backburn_compress::{Layout, Memo, Vector};
+use serde::{Deserialize, Serialize};
+
+use crate::{Cluster, Owner, Residual, Role, Visitor};
+
+/// What the last step left owed. Costs passes over memory of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// ‖e_i‖₂ of every worker of this process.
+    pub residual_norms: Vec<f64>,
+    /// 1 − ‖C(p) − p‖²/‖p‖², the mean over workers; `None` where no lazy residual is kept.
+    pub contraction: Option<f64>,
+    /// The share of coordinates that the payloads name, the mean over workers.
+    pub density: Option<f64>,
+}
+
+impl Observation {
+    /// √(mean_i ‖e_i‖²).
+    pub fn residual_norm(&self) -> f64 {
+        let n = self.residual_norms.len().max(1) as f64;
+        (self.residual_norms.iter().map(|r| r * r).sum::<f64>() / n).sqrt()
+    }
+}
+
+impl<M> Cluster<M> {
+    /// Measures what every worker of this process owes. The run goes on with the same bits.
+    pub fn observe(&mut self) -> Observation {
+        let workers = self.seats().len();
+        let mut recorder = Recorder::default();
+        self.visit(&mut recorder);
+        let seen = recorder.0;
+        let seen: Vec<&Seen> = seen.iter().filter(|s| s.worker).collect();
+        let mean = |of: fn(&Seen) -> Option<f64>| {
+            let values: Vec<f64> = seen.iter().filter_map(|s| of(s)).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        let residual_norms: Vec<f64> = seen.iter().map(|s| s.owed.sqrt()).collect();
+        debug_assert_eq!(residual_norms.len(), workers);
+        Observation { residual_norms, contraction: mean(|s| s.contraction), density: mean(|s| s.density) }
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    worker: bool,
+    owed: f64,
+    contraction: Option<f64>,
+    density: Option<f64>,
+}
+
+#[derive(Default)]
+struct Recorder(Vec<Seen>);
+
+impl Recorder {
+    fn last(&mut self) -> &mut Seen {
+        self.0.last_mut().expect("a state has been entered")
+    }
+}
+
+impl Visitor for Recorder {
+    fn enter(&mut self, owner: Owner) {
+        self.0.push(Seen { worker: matches!(owner, Owner::Worker(_)), ..Seen::default() });
+    }
+
+    fn vector(&mut self, _: &str, role: Role, x: &mut Vector) {
+        if role == Role::Residual {
+            self.last().owed += square(x);
+        }
+    }
+
+    fn scalar(&mut self, _: &str, _: &mut f64) {}
+
+    fn count(&mut self, _: &str, _: &mut u64) {}
+
+    fn memos(&mut self, _: &str, _: &mut Vec<Memo>) {}
+
+    fn residual(&mut self, _: &str, residual: &mut Residual, layout: &Layout) {
+        let before = square(residual.corrected());
+        let sent = residual.applied().map(|m| m.payloads.iter().map(|p| p.sent()).sum::<usize>());
+        residual.materialise(layout);
+        let after = square(residual.corrected());
+        let seen = self.last();
+        seen.owed += after;
+        seen.density = sent.map(|s| s as f64 / layout.len() as f64);
+        seen.contraction = sent.map(|_| if before == 0.0 { 1.0 } else { 1.0 - after / before });
+    }
+}
+
+fn square(x: &[f32]) -> f64 {
+    x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum()
+}

@@ -1,0 +1,76 @@
+//! Bytes, counted from the messages themselves.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// What one worker sent and received, in bytes of encoded messages, headers included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    /// Its own messages; 0 where it was absent.
+    pub up: u64,
+    /// The encoded aggregates from a server; under gossip its neighbours' messages.
+    pub down: u64,
+}
+
+impl std::ops::AddAssign for Bytes {
+    fn add_assign(&mut self, other: Self) {
+        self.up += other.up;
+        self.down += other.down;
+    }
+}
+
+impl std::iter::Sum for Bytes {
+    fn sum<I: Iterator<Item = Self>>(bytes: I) -> Self {
+        bytes.fold(Self::default(), |mut sum, b| {
+            sum += b;
+            sum
+        })
+    }
+}
+
+/// What one step sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Each worker's bytes, with a server. Under gossip between processes, 0 of those it does not hear.
+    pub workers: Vec<Bytes>,
+    /// What each worker received without a server: the others' messages (all-gather), under gossip its
+    /// neighbours' alone.
+    pub gathered: Vec<u64>,
+    /// Message rounds.
+    pub rounds: u32,
+    /// Whose bytes this process knows in full.
+    known: Range<usize>,
+}
+
+impl Traffic {
+    /// Nothing sent by n workers, of whom the traffic of `known` will be counted in full.
+    pub(crate) fn new(n: usize, known: Range<usize>) -> Self {
+        Self { workers: vec![Bytes::default(); n], gathered: vec![0; n], rounds: 0, known }
+    }
+
+    /// The sum over the workers.
+    pub fn total(&self) -> Bytes {
+        self.workers.iter().copied().sum()
+    }
+
+    /// The mean over the workers of the bytes each sent.
+    pub fn up_per_worker(&self) -> f64 {
+        self.mean(|w| self.workers[w].up)
+    }
+
+    /// The mean over the workers of the bytes each received from a server.
+    pub fn down_per_worker(&self) -> f64 {
+        self.mean(|w| self.workers[w].down)
+    }
+
+    /// The mean over the workers of the bytes each received without a server.
+    pub fn gathered_per_worker(&self) -> f64 {
+        self.mean(|w| self.gathered[w])
+    }
+
+    /// Under gossip between processes, over those of this one.
+    fn mean(&self, of: impl Fn(usize) -> u64) -> f64 {
+        self.known.clone().map(of).sum::<u64>() as f64 / self.known.len().max(1) as f64
+    }
+}

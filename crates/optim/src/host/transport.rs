@@ -1,0 +1,193 @@
+//! Bytes between processes.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Why bytes did not get from one process to another; keeps its source.
+#[derive(Clone, Debug)]
+pub struct TransportError(Arc<dyn Error + Send + Sync>);
+
+impl TransportError {
+    /// What went wrong: any error, or a sentence.
+    pub fn new(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(why.into().into())
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the transport between processes failed: {}", self.0)
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// Two of one text are one.
+impl PartialEq for TransportError {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_string() == other.0.to_string()
+    }
+}
+
+/// Carries bytes between the processes of a run: MPI, sockets, channels. All processes call the same
+/// operations in the same order, as with MPI's collectives; [`Encoded`](crate::Encoded) sends messages over it.
+///
+/// Over MPI, `exchange` is `MPI_Allgather` of the lengths and `MPI_Allgatherv` of the bytes (or the like with
+/// neighbours alone), and `all` an `MPI_Allreduce` with a logical and. A process by itself:
+///
+/// ```
+/// use backburn_optim::{Transport, TransportError};
+///
+/// struct Alone;
+///
+/// impl Transport for Alone {
+///     fn rank(&self) -> usize { 0 }
+///     fn size(&self) -> usize { 1 }
+///     fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
+///         match from {
+///             [] => Ok(vec![]),
+///             [0] => Ok(vec![message.to_vec()]),
+///             other => Err(TransportError::new(format!("there are no ranks {other:?}"))),
+///         }
+///     }
+///     fn all(&mut self, yes: bool) -> Result<bool, TransportError> { Ok(yes) }
+/// }
+///
+/// assert_eq!(Alone.exchange(b"hello", &[0])?, [b"hello"]);
+/// # Ok::<(), TransportError>(())
+/// ```
+pub trait Transport {
+    /// This process, 0 … size − 1.
+    fn rank(&self) -> usize;
+
+    /// The number of processes.
+    fn size(&self) -> usize;
+
+    /// Sends `message` to every process that listens to this one, and gives what `from` sent, in that order:
+    /// this process's own bytes where it is among them. Who listens to whom is symmetric, so that sending to
+    /// `from` does; sending to everybody does too.
+    ///
+    /// # Errors
+    /// Where bytes were lost. Whatever comes back is checked: the transport need not.
+    fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError>;
+
+    /// Whether all processes say yes.
+    ///
+    /// # Errors
+    /// Where not all could be asked.
+    fn all(&mut self, yes: bool) -> Result<bool, TransportError>;
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn rank(&self) -> usize {
+        (**self).rank()
+    }
+
+    fn size(&self) -> usize {
+        (**self).size()
+    }
+
+    fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
+        (**self).exchange(message, from)
+    }
+
+    fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
+        (**self).all(yes)
+    }
+}
+
+/// Threads of one process that hand each other bytes: for tests, and for trying a run of n processes in one.
+/// One that is dropped is an error to the others, never a wait without end.
+///
+/// ```
+/// use backburn_optim::{Threads, Transport};
+///
+/// let [mut a, mut b] = Threads::pair();
+/// let other = std::thread::spawn(move || b.exchange(b"from one", &[0, 1]).unwrap());
+/// assert_eq!(a.exchange(b"from zero", &[1]).unwrap(), [b"from one"]);
+/// assert_eq!(other.join().unwrap(), [b"from zero".to_vec(), b"from one".to_vec()]);
+/// ```
+#[derive(Debug)]
+pub struct Threads {
+    rank: usize,
+    to: Vec<Sender<Parcel>>,
+    from: Vec<Receiver<Parcel>>,
+}
+
+#[derive(Clone, Debug)]
+enum Parcel {
+    Bytes(Arc<[u8]>),
+    Vote(bool),
+}
+
+impl Threads {
+    /// Two.
+    pub fn pair() -> [Self; 2] {
+        Self::links(2).try_into().expect("two were asked for")
+    }
+
+    /// n, each to be moved into a thread of its own.
+    pub fn links(n: usize) -> Vec<Self> {
+        let mut ends: Vec<Self> = (0..n).map(|rank| Self { rank, to: Vec::new(), from: Vec::new() }).collect();
+        for sender in 0..n {
+            for receiver in 0..n {
+                let (to, from) = channel();
+                ends[sender].to.push(to);
+                ends[receiver].from.push(from);
+            }
+        }
+        ends
+    }
+
+    /// Gives everybody a parcel and takes everybody's, so that no link falls behind.
+    fn swap(&mut self, parcel: &Parcel) -> Vec<Option<Parcel>> {
+        // One that has gone is noticed where its own parcel is missing.
+        self.to.iter().for_each(|to| drop(to.send(parcel.clone())));
+        self.from.iter().map(|from| from.recv().ok()).collect()
+    }
+}
+
+fn gone(rank: usize) -> TransportError {
+    TransportError::new(format!("rank {rank} has gone"))
+}
+
+impl Transport for Threads {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.to.len()
+    }
+
+    fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
+        let heard = self.swap(&Parcel::Bytes(message.into()));
+        let of = |rank: &usize| match heard.get(*rank) {
+            Some(Some(Parcel::Bytes(bytes))) => Ok(bytes.to_vec()),
+            Some(Some(Parcel::Vote(_))) => Err(TransportError::new(format!("rank {rank} votes, and others exchange"))),
+            Some(None) | None => Err(gone(*rank)),
+        };
+        from.iter().map(of).collect()
+    }
+
+    fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
+        let votes = self.swap(&Parcel::Vote(yes));
+        let mut all = true;
+        for (rank, vote) in votes.into_iter().enumerate() {
+            match vote {
+                Some(Parcel::Vote(vote)) => all &= vote,
+                Some(Parcel::Bytes(_)) => {
+                    return Err(TransportError::new(format!("rank {rank} exchanges, and others vote")));
+                }
+                None => return Err(gone(rank)),
+            }
+        }
+        Ok(all)
+    }
+}

@@ -1,5 +1,0 @@
-//! Burn modules as flat vectors.
-
-mod flat;
-
-pub use flat::Places;

@@ -1,0 +1,119 @@
+//! What can stop an experiment.
+
+use backburn_compress::TextError;
+use backburn_compress::{LayoutError, ParameterError};
+use backburn_optim::{DeviceError, ModelError as PlacesError, RoundError, SetupError, SnapshotError};
+
+use backburn_train::data::{DataError, ImagesError, PartitionError, SamplerError};
+use backburn_train::models::ModelError;
+use backburn_train::run::RunError;
+
+/// Why an experiment did not run or did not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReproduceError {
+    /// No experiment has this name.
+    #[error("no experiment is called `{name}`; there are all, {known}")]
+    Unknown {
+        /// The name given.
+        name: String,
+        /// The known ones.
+        known: String,
+    },
+    /// A scale that is neither small nor paper.
+    #[error("`{0}` is no scale; there are small and paper")]
+    Scale(String),
+    /// A results file that cannot be read back.
+    #[error("line {line} of the results: {why}")]
+    Csv {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// One curve failed.
+    #[error("{experiment}, {curve}, seed {seed}: {source}")]
+    Curve {
+        /// The experiment.
+        experiment: &'static str,
+        /// Group and name of the curve.
+        curve: String,
+        /// Its seed.
+        seed: u64,
+        /// Why.
+        source: Box<ReproduceError>,
+    },
+    /// A curve's code panicked.
+    #[error("it panicked: {0}")]
+    Panic(String),
+    /// The user asked to stop.
+    #[error("stopped")]
+    Stopped,
+    /// A picture could not be drawn.
+    #[error("the figure could not be drawn: {0}")]
+    Figure(String),
+    /// A file of the output directory, or a checkpoint.
+    #[error(transparent)]
+    File(#[from] SnapshotError),
+    /// A method or compressor that does not parse.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A method and a compressor that do not go together.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A parameter out of its range.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// A model without a layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A round of communication.
+    #[error(transparent)]
+    Round(#[from] RoundError),
+    /// Data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Images that contradict themselves.
+    #[error(transparent)]
+    Images(#[from] ImagesError),
+    /// A partition.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    /// A worker's batches.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
+    /// A model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A model that is not the one that its places were found in.
+    #[error(transparent)]
+    Places(#[from] PlacesError),
+    /// A training under a `Learner`.
+    #[error("{0}")]
+    Training(String),
+    /// A training run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl ReproduceError {
+    /// Whether all that is missing is the data: nothing has failed then.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Data(error) | Self::Run(RunError::Data(error)) => {
+                matches!(error, DataError::Unavailable { .. } | DataError::NoCache)
+            }
+            Self::Curve { source, .. } => source.is_unavailable(),
+            _ => false,
+        }
+    }
+
+    /// For a file operation that failed.
+    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| SnapshotError::Io { action, path, source }.into()
+    }
+}

@@ -1,0 +1,79 @@
+//! What all curves of a reproduction share: scale, data, device.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use backburn_train::data::{self, Options, Split};
+
+use super::scale::Scale;
+use crate::error::ReproduceError;
+
+/// What all curves of a reproduction share: scale, data, device.
+pub struct Setup {
+    /// How large it is.
+    pub scale: Scale,
+    /// Where data is looked for.
+    pub data: Options,
+    /// The device's name, for the experiments that train a model.
+    pub device: String,
+    loaded: Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Setup({}, {})", self.scale, self.device)
+    }
+}
+
+impl Setup {
+    /// Of this scale, with nothing loaded.
+    pub fn new(scale: Scale, data: Options, device: impl Into<String>) -> Self {
+        Self { scale, data, device: device.into(), loaded: Mutex::default() }
+    }
+
+    /// What `make` makes, made once for all curves that ask under this key. `make` must not ask for
+    /// anything shared itself: it would wait for its own end.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn shared<T: Any + Send + Sync>(
+        &self,
+        key: &str,
+        make: impl FnOnce() -> Result<T, ReproduceError>,
+    ) -> Result<Arc<T>, ReproduceError> {
+        // A thread that panicked while it loaded has stored nothing.
+        let mut loaded = self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(found) = loaded.get(key).and_then(|found| found.clone().downcast::<T>().ok()) {
+            return Ok(found);
+        }
+        let made = Arc::new(make()?);
+        loaded.insert(key.into(), made.clone());
+        Ok(made)
+    }
+
+    /// The data set that an experiment takes: at paper scale the published one, fetched where it must
+    /// be; at small scale that one where it is at hand, otherwise the embedded slice of
+    /// Fashion-MNIST.
+    pub fn image_set(&self, published: &'static str) -> &'static str {
+        const EMBEDDED: &str = "fashion-embedded";
+        match self.scale {
+            Scale::Smoke => EMBEDDED,
+            Scale::Paper => published,
+            Scale::Small => {
+                let found = data::catalog::find(published).and_then(|entry| entry.locate(&self.data));
+                if found.is_some() { published } else { EMBEDDED }
+            }
+        }
+    }
+
+    /// The images of [`image_set`](Self::image_set).
+    ///
+    /// # Errors
+    /// Where they cannot be read or fetched.
+    pub fn images(&self, published: &'static str) -> Result<Arc<Split>, ReproduceError> {
+        let name = self.image_set(published);
+        self.shared(&format!("images {name}"), || Ok(data::load(name, &self.data)?))
+    }
+}

@@ -1,0 +1,38 @@
+//! How step sizes are tuned, and what tuning chose.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::Metric;
+
+/// How step sizes are tuned.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// The step sizes tried.
+    pub grid: Vec<f64>,
+    /// The metric whose mean over the last tenth of a run decides.
+    pub metric: Metric,
+    /// Whether more is better.
+    pub more_is_better: bool,
+}
+
+impl Tuning {
+    /// 2^from … 2^to.
+    pub fn powers_of_two(from: i32, to: i32, metric: Metric) -> Self {
+        Self { grid: (from..=to).map(|e| 2f64.powi(e)).collect(), metric, more_is_better: false }
+    }
+}
+
+/// The step size that tuning chose for a curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tuned {
+    /// The curve's group.
+    pub group: String,
+    /// Its name.
+    pub curve: String,
+    /// The step size chosen.
+    pub lr: f64,
+    /// Each step size tried with what it came to; none where it diverged.
+    pub tried: BTreeMap<String, Option<f64>>,
+}

@@ -1,0 +1,133 @@
+//! One experiment a file, and the table of all.
+
+use crate::experiment::Experiment;
+
+mod autoencoder_saddle;
+mod cifar_randomk;
+mod cifar_signsgd;
+mod counterexample_1;
+mod counterexample_2;
+mod counterexample_3;
+mod density;
+mod ef21_divergence;
+mod logistic_batch;
+mod logistic_workers;
+mod max_margin;
+mod sparse_noise;
+mod total_error;
+mod variance_reduced;
+
+/// All experiments, in the order of the papers.
+pub static EXPERIMENTS: &[&dyn Experiment] = &[
+    &counterexample_1::Counterexample1,
+    &counterexample_2::Counterexample2,
+    &counterexample_3::Counterexample3,
+    &sparse_noise::SparseNoiseToy,
+    &max_margin::MaxMargin,
+    &density::Density,
+    &cifar_signsgd::CifarSignSgd,
+    &cifar_randomk::CifarRandomK,
+    &autoencoder_saddle::AutoencoderSaddle,
+    &ef21_divergence::Ef21Divergence,
+    &logistic_batch::LogisticBatch,
+    &logistic_workers::LogisticWorkers,
+    &total_error::TotalError,
+    &variance_reduced::VarianceReduced,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::error::ReproduceError;
+    use crate::experiment::{Scale, Setup};
+    use crate::record::{Curve, Recorder, Row};
+    use backburn_train::data::Options;
+
+    #[test]
+    fn names_curves_and_forms_are_sound() {
+        let mut names = std::collections::HashSet::new();
+        for experiment in EXPERIMENTS {
+            let about = experiment.about();
+            assert!(names.insert(about.name), "{} twice", about.name);
+            assert!(about.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
+            assert!(!about.claims.is_empty(), "{}", about.name);
+            for scale in [Scale::Smoke, Scale::Small, Scale::Paper] {
+                let setup = Setup::new(scale, Options { offline: true, ..Options::default() }, "auto");
+                let curves = experiment.curves(&setup);
+                assert!(!curves.is_empty() && experiment.seeds(&setup) > 0, "{}", about.name);
+                let mut seen = std::collections::HashSet::new();
+                for curve in &curves {
+                    assert!(seen.insert((&curve.group, &curve.name)), "{}: {curve:?} twice", about.name);
+                    let algorithm = curve.algorithm.parse::<backburn_optim::AnyAlgorithm>();
+                    assert!(algorithm.is_ok(), "{}: {algorithm:?}", about.name);
+                    let compressor = crate::loops::vector::compressor(&curve.compressor);
+                    assert!(compressor.is_ok(), "{}: {compressor:?}", about.name);
+                }
+            }
+        }
+    }
+
+    /// The rows of a curve of which each attempt is stopped after so many ticks, and the attempts.
+    fn rows(experiment: &dyn Experiment, curve: &Curve, ticks: u64) -> (Vec<Row>, u32) {
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        let scratch = tempfile::tempdir().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        for attempt in 1..100 {
+            let recorder =
+                Recorder::new(curve, 1, [stop.clone(), stop.clone()], Arc::default(), scratch.path().join("curve"));
+            let mut recorder = recorder.stop_after(ticks);
+            match experiment.run(curve, 1, &setup, &mut recorder) {
+                Ok(()) => return (recorder.into_rows(), attempt),
+                Err(error) => assert!(matches!(error, ReproduceError::Stopped), "{error}"),
+            }
+        }
+        panic!("{}: it never ends", curve.name);
+    }
+
+    #[test]
+    fn a_curve_that_was_stopped_is_the_uninterrupted_one_row_for_row() {
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        for experiment in EXPERIMENTS.iter().filter(|experiment| experiment.trains_a_model()) {
+            let name = experiment.about().name;
+            // That under a Learner goes on from its last epoch, the others from their last step.
+            let ticks = if name == "cifar-randomk" { 4 } else { 1 };
+            // The last has a history of its own in some.
+            for curve in experiment.curves(&setup).iter().rev().take(2) {
+                let (whole, _) = rows(*experiment, curve, u64::MAX);
+                let (parts, attempts) = rows(*experiment, curve, ticks);
+                assert!(attempts > 1, "{name}: it was not stopped");
+                assert_eq!(parts.len(), whole.len(), "{name}, {}", curve.name);
+                for (part, whole) in parts.iter().zip(&whole) {
+                    assert_eq!(part, whole, "{name}, {}", curve.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_curve_that_diverges_ends_with_infinite_losses() {
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        for experiment in EXPERIMENTS.iter().filter(|experiment| experiment.trains_a_model()) {
+            let curve = Curve { lr: 1e30, ..experiment.curves(&setup).pop().unwrap() };
+            let (rows, _) = rows(*experiment, &curve, u64::MAX);
+            let last = rows.iter().rfind(|row| row.metric == "train loss").unwrap();
+            assert_eq!(last.value, f64::INFINITY, "{}", experiment.about().name);
+            let accuracy = rows.iter().rfind(|row| row.metric == "test accuracy");
+            assert!(accuracy.is_none_or(|row| row.value <= 0.5), "{}", experiment.about().name);
+        }
+    }
+
+    #[test]
+    fn claims_and_figures_bear_no_rows_at_all() {
+        for experiment in EXPERIMENTS {
+            let results = crate::record::Results::default();
+            let claims = experiment.claims(&results);
+            assert!(claims.iter().all(|c| c.holds.is_none()), "{}: {claims:?}", experiment.about().name);
+            experiment.figure(&results).draw().unwrap();
+            experiment.tables(&results);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Figure 5 of Karimireddy et al. (2019): noise on one coordinate slows SGD and EF-signSGD alike.
+
+use backburn_compress::{Key, Philox, Stream};
+
+use crate::error::ReproduceError;
+use crate::experiment::papers::FIXES;
+use crate::experiment::{About, Experiment, Setup, Tuning};
+use crate::figure::{Axis, Figure, Panel};
+use crate::loops::vector::{Length, simulate};
+use crate::problems::SparseNoise;
+use crate::record::{Claim, Curve, Metric, Recorder, Results};
+use crate::words::short;
+
+pub(super) struct SparseNoiseToy;
+
+const GROUP: &str = "sparse noise";
+const LOSS: Metric = Metric::new("loss");
+const PROBLEM: SparseNoise = SparseNoise { dimension: 100, deviation: 100.0 };
+
+impl Experiment for SparseNoiseToy {
+    fn about(&self) -> About {
+        About {
+            name: "sparse-noise",
+            title: "Under noise on one coordinate SGD and EF-signSGD are equally slow, both sign methods faster",
+            source: "Karimireddy et al. 2019, Appendix A.1, Figure 5",
+            claims: &["SGD and EF-signSGD converge at the same rate", "signSGD and scaled signSGD are faster"],
+            time: ["5 s", "5 s"],
+        }
+    }
+
+    fn curves(&self, _: &Setup) -> Vec<Curve> {
+        vec![
+            Curve::new(GROUP, "SGD", "sgd", "identity", 0.001),
+            Curve::new(GROUP, "signSGD", "compressed-sgd", "sign", 0.01),
+            Curve::new(GROUP, "scaled signSGD", "compressed-sgd", "sign:scaled", 0.01),
+            Curve::new(GROUP, "EF-signSGD", "ef-sgd", "sign:scaled", 0.001),
+        ]
+    }
+
+    fn seeds(&self, setup: &Setup) -> u64 {
+        setup.scale.pick(3, 100, 100)
+    }
+
+    fn settings(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+        let steps = setup.scale.pick(100u64, 1000, 1000).to_string();
+        vec![
+            ("steps", steps),
+            ("d", "100".into()),
+            ("noise", "N(0, 100^2) on coordinate 1".into()),
+            ("x0", "N(0, I)".into()),
+        ]
+    }
+
+    fn departures(&self, _: &Setup) -> Vec<String> {
+        vec!["The paper does not give the start; here it is drawn from N(0, I) for each repetition, and the bands are 10 to 90 % instead of one standard deviation.".into()]
+    }
+
+    fn tuning(&self) -> Option<Tuning> {
+        Some(Tuning::powers_of_two(-13, -3, LOSS))
+    }
+
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+        let mut random = Philox::new(Key { stream: Stream::SPARSE_NOISE, ..Key::new(seed) }.draw());
+        let start = (0..PROBLEM.dimension).map(|_| random.normal()).collect();
+        let length = Length { steps: setup.scale.pick(100, 1000, 1000), points: 200 };
+        let lr = curve.lr;
+        simulate(
+            curve,
+            &PROBLEM,
+            seed,
+            start,
+            length,
+            move |_| lr,
+            LOSS,
+            out,
+            |simulation, step, out| {
+                out.record(LOSS, step, simulation.objective());
+            },
+        )
+    }
+
+    fn claims(&self, results: &Results) -> Vec<Claim> {
+        let whole = |curve: &str| results.average(GROUP, curve, LOSS);
+        let source = format!("{FIXES}, A.1, Figure 5");
+        vec![
+            Claim::judge(
+                "SGD and EF-signSGD converge at the same, slower rate",
+                &source,
+                "mean loss over the whole run, EF-signSGD over SGD, between 0.8 and 1.25",
+                || {
+                    let ratio = whole("EF-signSGD")? / whole("SGD")?;
+                    Some(((0.8..=1.25).contains(&ratio), short(ratio)))
+                },
+            ),
+            Claim::judge(
+                "signSGD and scaled signSGD are faster than both",
+                &source,
+                "mean loss over the whole run of each at most half of SGD's and of EF-signSGD's",
+                || {
+                    let slow = whole("SGD")?.min(whole("EF-signSGD")?);
+                    let (sign, scaled) = (whole("signSGD")?, whole("scaled signSGD")?);
+                    let text = format!(
+                        "signSGD {}, scaled {}, faster of the others {}",
+                        short(sign),
+                        short(scaled),
+                        short(slow)
+                    );
+                    Some((sign <= 0.5 * slow && scaled <= 0.5 * slow, text))
+                },
+            ),
+        ]
+    }
+
+    fn figure(&self, results: &Results) -> Figure {
+        Figure::of_groups(results, 1, |group| {
+            Panel::of(results, group, LOSS, Axis::linear("iteration"), Axis::linear("loss"))
+        })
+    }
+}

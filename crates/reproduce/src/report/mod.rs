@@ -1,0 +1,237 @@
+//! `index.html`: one page over all experiments in a directory. It needs no other file, no script and
+//! no network.
+
+mod manifest;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use backburn_optim::write_atomically;
+
+pub(crate) use manifest::COMMIT;
+pub use manifest::{CurveRecord, Manifest};
+
+use crate::error::ReproduceError;
+use crate::experiment::{About, Experiment, Table, Tuned};
+use crate::experiments::EXPERIMENTS;
+use crate::record::metric::{MEGABYTES_DOWN, MEGABYTES_UP};
+use crate::record::{Claim, Results};
+use crate::words::{clock, short};
+
+const STYLE: &str = include_str!("report.css");
+
+/// Writes the page over what is in `out`, and says where it is.
+pub(crate) fn write(out: &Path) -> Result<PathBuf, ReproduceError> {
+    let sections: Vec<Section> = EXPERIMENTS.iter().filter_map(|e| Section::load(*e, out)).collect();
+    let path = out.join("index.html");
+    write_atomically(&path, page(&sections).as_bytes())?;
+    Ok(path)
+}
+
+/// One experiment as it is on disk.
+struct Section {
+    about: About,
+    manifest: Manifest,
+    claims: Vec<Claim>,
+    svg: String,
+    tables: Vec<Table>,
+    bytes: Table,
+}
+
+impl Section {
+    /// `None` where it is not there, or not whole.
+    fn load(experiment: &dyn Experiment, out: &Path) -> Option<Self> {
+        let about = experiment.about();
+        let folder = out.join(about.name);
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let results = Results::from_csv(&read("results.csv")?).ok()?;
+        Some(Self {
+            about,
+            manifest: Manifest::load(&folder)?,
+            claims: serde_json::from_str(&read("claims.json")?).ok()?,
+            svg: read("figure.svg")?,
+            tables: experiment.tables(&results.finished()),
+            bytes: bytes(&results.finished()),
+        })
+    }
+
+    fn count(&self, holds: Option<bool>) -> usize {
+        self.claims.iter().filter(|c| c.holds == holds).count()
+    }
+}
+
+/// What the workers of each curve sent, where that was recorded.
+fn bytes(results: &Results) -> Table {
+    let mut table = Table::new("Sent by each worker", &["group", "curve", MEGABYTES_UP.name(), MEGABYTES_DOWN.name()]);
+    for group in results.groups() {
+        for curve in results.curves(group) {
+            let of = |metric| results.last(group, curve, metric);
+            if let (Some(up), Some(down)) = (of(MEGABYTES_UP), of(MEGABYTES_DOWN)) {
+                table.rows.push(vec![group.into(), curve.into(), short(up), short(down)]);
+            }
+        }
+    }
+    table
+}
+
+fn page(sections: &[Section]) -> String {
+    let mut html = String::new();
+    let count = |holds| sections.iter().map(|s| s.count(holds)).sum::<usize>();
+    let _ = write!(
+        html,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>Backburn: the papers, reproduced</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1>The papers, reproduced</h1>\n\
+         <p>{} experiments. Of the claims, {} hold, {} fail and {} are undecided or not measured.</p>\n",
+        sections.len(),
+        count(Some(true)),
+        count(Some(false)),
+        count(None)
+    );
+    overview(sections, &mut html);
+    sections.iter().for_each(|section| experiment(section, &mut html));
+    html.push_str("</main>\n</body>\n</html>\n");
+    html
+}
+
+fn overview(sections: &[Section], html: &mut String) {
+    html.push_str(
+        "<nav><div class=\"wide\"><table>\n<thead><tr><th>experiment</th><th>what it shows</th><th>scale</th>\
+         <th>claims</th><th>time</th></tr></thead>\n<tbody>\n",
+    );
+    for s in sections {
+        let marks: String = s.claims.iter().map(mark).collect();
+        let time = clock(std::time::Duration::from_secs_f64(s.manifest.seconds.clamp(0.0, 1e9)));
+        let name = escape(s.about.name);
+        let (title, scale) = (escape(s.about.title), escape(&s.manifest.scale));
+        let _ = writeln!(
+            html,
+            "<tr><td><a href=\"#{name}\">{name}</a></td><td>{title}</td><td>{scale}</td><td>{marks}</td><td>{time}</td></tr>"
+        );
+    }
+    html.push_str("</tbody></table></div></nav>\n");
+}
+
+fn experiment(s: &Section, html: &mut String) {
+    let (about, manifest) = (&s.about, &s.manifest);
+    let _ = write!(
+        html,
+        "<section id=\"{0}\">\n<h2>{0}</h2>\n<p>{1}<br><span class=\"source\">{2}</span></p>\n",
+        escape(about.name),
+        escape(about.title),
+        escape(about.source)
+    );
+    let (done, all) = manifest.complete;
+    if let Some(why) = &manifest.failure {
+        let _ = writeln!(html, "<p class=\"partial\">Not run to its end: {}</p>", escape(why));
+    }
+    if done < all {
+        let _ = writeln!(
+            html,
+            "<p class=\"partial\">Partial: {done} of {all} curves are finished; the others are drawn as far as they came, \
+             and the claims are undecided. Go on with <code>--resume</code>.</p>"
+        );
+    }
+    html.push_str("<ul class=\"claims\">\n");
+    for claim in &s.claims {
+        let _ = writeln!(
+            html,
+            "<li>{} <strong>{}</strong> {}<br><span class=\"figures\">Measured: {}. Required: {}. <span class=\"source\">{}</span></span></li>",
+            mark(claim),
+            claim.verdict(),
+            escape(&claim.claim),
+            escape(&claim.measured),
+            escape(&claim.required),
+            escape(&claim.source)
+        );
+    }
+    html.push_str("</ul>\n");
+    let label = escape(&format!("Figure of {}: {}", about.name, about.title));
+    let _ = writeln!(html, "<figure role=\"img\" aria-label=\"{label}\">\n{}\n</figure>", inline(&s.svg));
+    s.tables.iter().for_each(|t| table(t, html));
+    if !manifest.departures.is_empty() {
+        html.push_str("<h3>Departures from the paper</h3>\n<ul>\n");
+        manifest.departures.iter().for_each(|d| html.push_str(&format!("<li>{}</li>\n", escape(d))));
+        html.push_str("</ul>\n");
+    }
+    html.push_str("<details>\n<summary>Configuration, bytes, machine</summary>\n");
+    let mut settings = Table::new("", &["setting", "value"]);
+    let pair = |k: &str, v: &str| vec![k.to_owned(), v.to_owned()];
+    settings.rows.extend(manifest.settings.iter().map(|(k, v)| pair(k, v)));
+    settings.rows.push(pair("seeds", &manifest.seeds.to_string()));
+    settings.rows.push(pair("scale", &manifest.scale));
+    settings.rows.push(pair("version", &manifest.version));
+    settings
+        .rows
+        .push(pair(if manifest.commits.len() > 1 { "commits" } else { "commit" }, &manifest.commits.join(", ")));
+    settings.rows.push(pair("machine", &manifest.machine));
+    settings.rows.push(pair("device of models", &manifest.device));
+    table(&settings, html);
+    let mut curves = Table::new("Curves", &["group", "curve", "method", "compressor", "n", "batch", "step size"]);
+    curves.rows.extend(manifest.curves.iter().map(|c| {
+        let numbers = [c.workers.to_string(), c.batch.to_string(), short(c.lr)];
+        [c.group.clone(), c.name.clone(), c.algorithm.clone(), c.compressor.clone()]
+            .into_iter()
+            .chain(numbers)
+            .collect()
+    }));
+    table(&curves, html);
+    if !manifest.tuned.is_empty() {
+        table(&tuned(&manifest.tuned), html);
+    }
+    if !s.bytes.rows.is_empty() {
+        table(&s.bytes, html);
+    }
+    html.push_str("</details>\n</section>\n");
+}
+
+/// What tuning chose, and among what.
+fn tuned(tuned: &[Tuned]) -> Table {
+    let mut table =
+        Table::new("Tuned step sizes", &["group", "curve", "step size", "each tried with the mean of its last tenth"]);
+    for Tuned { group, curve, lr, tried } in tuned {
+        let mut tried: Vec<(f64, Option<f64>)> =
+            tried.iter().filter_map(|(lr, score)| Some((lr.parse().ok()?, *score))).collect();
+        tried.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let each = |(lr, score): &(f64, Option<f64>)| {
+            format!("{}: {}", short(*lr), score.map_or_else(|| "diverged".into(), short))
+        };
+        let tried: Vec<String> = tried.iter().map(each).collect();
+        table.rows.push(vec![group.clone(), curve.clone(), short(*lr), tried.join(", ")]);
+    }
+    table
+}
+
+fn mark(claim: &Claim) -> &'static str {
+    match claim.holds {
+        Some(true) => "<span class=\"yes\" title=\"holds\">✓</span>",
+        Some(false) => "<span class=\"no\" title=\"fails\">✗</span>",
+        None if claim.partial => "<span class=\"none\" title=\"undecided\">…</span>",
+        None => "<span class=\"none\" title=\"not measured\">–</span>",
+    }
+}
+
+fn table(table: &Table, html: &mut String) {
+    if !table.title.is_empty() {
+        let _ = writeln!(html, "<h3>{}</h3>", escape(&table.title));
+    }
+    html.push_str("<div class=\"wide\"><table>\n<thead><tr>");
+    table.head.iter().for_each(|cell| html.push_str(&format!("<th>{}</th>", escape(cell))));
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for row in &table.rows {
+        let cells: String = row.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
+        let _ = writeln!(html, "<tr>{cells}</tr>");
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+/// The picture without what only a file of its own needs.
+fn inline(svg: &str) -> String {
+    let from = svg.find("<svg").unwrap_or(0);
+    svg[from..].replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,39 @@
+//! What a run came to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::session::MeanBytes;
+
+/// What a run came to: `summary.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Steps taken.
+    pub steps: u64,
+    /// Rounds skipped for gradients that were not finite.
+    pub skipped: u64,
+    /// The mean loss of the last step's batches.
+    #[serde(deserialize_with = "or_nan")]
+    pub train_loss: f64,
+    /// The mean loss on the test set.
+    #[serde(deserialize_with = "or_nan")]
+    pub test_loss: f64,
+    /// The fraction of the test set that is classified rightly.
+    #[serde(deserialize_with = "or_nan")]
+    pub test_accuracy: f64,
+    /// Megabytes (10⁶ bytes) a worker sent and received from a server, from the encoded messages.
+    pub megabytes: MeanBytes,
+    /// Bytes up without compression over bytes up.
+    #[serde(deserialize_with = "or_nan")]
+    pub compression_ratio: f64,
+    /// Seconds spent in steps.
+    pub seconds: f64,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// The device.
+    pub device: String,
+}
+
+/// JSON has no NaN: serde writes `null` for it.
+fn or_nan<'de, D: serde::Deserializer<'de>>(number: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(number)?.unwrap_or(f64::NAN))
+}
