@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{
-    count_sketch, fcc, half, hard_threshold, identity, low_rank, natural, one_bit, qsgd, random_k, sign, tern_grad,
-    top_k, two_bit,
+    count_sketch, fcc, hard_threshold, identity, low_rank, natural, one_bit, qsgd, random_k, sign, tern_grad, top_k,
+    two_bit,
 };
 use crate::class::Class;
 use crate::compressor::Compressor;
@@ -21,7 +21,6 @@ use crate::text::{Expected, Form, TextError, serde_as_text};
 /// All textual forms: a new compressor adds its row.
 pub static TABLE: &[&Form<Arc<dyn Compressor>>] = &[
     &identity::FORM,
-    &half::FORM,
     &sign::FORM,
     &one_bit::FORM,
     &two_bit::FORM,

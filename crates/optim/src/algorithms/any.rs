@@ -6,7 +6,7 @@ use backburn_compress::text::{Form, TextError, serde_as_text};
 
 use super::{
     beer, bidirectional, compressed_sgd, dgc, ecx, ef_sgd, ef21, ef21_ideal, neolithic, perturbed, power_sgd, sgd,
-    sketched_top_k, toy_sgd,
+    sketched_top_k,
 };
 use crate::AnyAlgorithm;
 
@@ -23,7 +23,6 @@ pub static TABLE: &[&Form<AnyAlgorithm>] = &[
     &ef21_ideal::SGD,
     &ef21_ideal::SGDM,
     &ecx::FORM,
-    &toy_sgd::FORM,
     &neolithic::FORM,
     &beer::FORM,
     &dgc::FORM,

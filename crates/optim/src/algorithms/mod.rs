@@ -15,7 +15,6 @@ mod perturbed;
 mod power_sgd;
 mod sgd;
 mod sketched_top_k;
-mod toy_sgd;
 
 pub use any::TABLE;
 pub use beer::Beer;
@@ -32,4 +31,3 @@ pub use perturbed::Perturbed;
 pub use power_sgd::PowerSgd;
 pub use sgd::Sgd;
 pub use sketched_top_k::SketchedTopK;
-pub use toy_sgd::ToySgd;
