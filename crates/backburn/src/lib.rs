@@ -90,6 +90,13 @@ pub mod host {
     };
 }
 
+/// What exchanges cost on a given network.
+pub mod network {
+    pub use backburn_optim::{
+        Link, LinkError, Links, Load, OnLink, Plan, PlanError, UnitError, all_reduce, duration, rate,
+    };
+}
+
 /// States that outlive a process.
 pub mod checkpoint {
     pub use backburn_optim::{Snapshot, SnapshotError, write_atomically};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use backburn::network::{Links, Plan};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
 use backburn::train::data::{DataSet, Options, Partition};
 use backburn::train::models::ModelKind;
@@ -81,6 +82,11 @@ pub struct Args {
     #[arg(long, value_name = "COORDINATES", help_heading = "Compression")]
     dense_below: Option<usize>,
 
+    /// Reckon every exchange in seconds on this link: `100Mbit,20ms[,down=RATE]`, or one a worker, as
+    /// `3*1Gbit,1ms;10Mbit,50ms`.
+    #[arg(long, help_heading = "Compression")]
+    link: Option<Links>,
+
     /// The first step size.
     #[arg(long, help_heading = "Step size")]
     lr: Option<f64>,
@@ -145,6 +151,7 @@ pub fn train(args: Args) -> Result<(), Failure> {
         return say(config.to_toml().trim_end());
     }
     let label = format!("{} {}", config.algorithm, config.compressor);
+    let link = config.link.as_ref().map(Links::to_string);
     let mut progress = Progress::new(label.clone());
     let summary = match run(config, &options, folder.as_ref(), resume, &mut progress) {
         Err(RunError::Occupied { path }) => {
@@ -155,8 +162,8 @@ pub fn train(args: Args) -> Result<(), Failure> {
         }
         outcome => outcome?,
     };
-    let mut table = Table::new(["run", "accuracy", "test loss", "MB up", "MB down", "ratio", "steps", "seconds"]);
-    table.row([
+    let headings = ["run", "accuracy", "test loss", "MB up", "MB down", "ratio", "steps", "seconds"].map(String::from);
+    let mut row = vec![
         label,
         format!("{:.2} %", 100.0 * summary.test_accuracy),
         format!("{:.4}", summary.test_loss),
@@ -165,7 +172,16 @@ pub fn train(args: Args) -> Result<(), Failure> {
         format!("{:.1}×", summary.compression_ratio),
         summary.steps.to_string(),
         format!("{:.1}", summary.seconds),
-    ]);
+    ];
+    let mut headings = headings.to_vec();
+    if let (Some(link), Some(on_link)) = (link, summary.seconds_on_link) {
+        let (plan, best) = on_link.best();
+        headings.extend([format!("s at {link}"), "dense there".into()]);
+        let how = if plan == Plan::Gather { "gathered" } else { "sharded" };
+        row.extend([format!("{best:.1} {how}"), format!("{:.1}", on_link.dense)]);
+    }
+    let mut table = Table::new(headings);
+    table.row(row);
     say(table.to_string().trim_end())?;
     if summary.skipped > 0 {
         eprintln!("{} rounds were skipped for gradients that were not finite", summary.skipped);
@@ -206,6 +222,7 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     set(&mut c.schedule.drops, args.lr_drops);
     set(&mut c.schedule.factor, args.lr_factor);
     set(&mut c.schedule.warmup, args.warmup);
+    c.link = args.link.or(c.link);
     set(&mut c.seed, args.seed);
     set(&mut c.device, args.device);
     set(&mut c.checkpoint_every, args.checkpoint_every);

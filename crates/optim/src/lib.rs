@@ -27,8 +27,9 @@ pub use algorithms::{
 };
 pub use checkpoint::{Snapshot, SnapshotError, write_atomically};
 pub use host::{
-    At, Bytes, Change, Cluster, Decided, Encoded, Given, Gradient, Host, HostError, InProcess, Letter, Mail, MailError,
-    Observation, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError,
+    At, Bytes, Change, Cluster, Decided, Encoded, Given, Gradient, Host, HostError, InProcess, Letter, Link, LinkError,
+    Links, Load, Mail, MailError, Observation, OnLink, Plan, PlanError, Reply, ResizeError, RoundError, Seats,
+    SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration, rate,
 };
 pub use method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,

@@ -177,7 +177,7 @@ struct Step<'a, M> {
 impl<'a, M: Mail> Step<'a, M> {
     fn new(frame: &'a Frame, states: &'a mut States, mail: &'a mut M, lr: f64, x: &'a Vector, careful: bool) -> Self {
         let known = if frame.algorithm.is_gossip() { frame.seats.clone() } else { 0..frame.workers };
-        let traffic = Traffic::new(frame.workers, known);
+        let traffic = Traffic::new(frame.workers, known, frame.algorithm.is_gossip());
         Self { frame, states, mail, lr, x, careful, present: vec![], silences: vec![], loudness: 0.0, traffic }
     }
 
@@ -349,10 +349,13 @@ impl<'a, M: Mail> Step<'a, M> {
             self.traffic.workers[w].up += own;
             if !algorithm.is_gossip() {
                 self.traffic.gathered[w] += total - own;
+                self.traffic.sent[w] += own * (*workers as u64 - 1);
             } else if seats.contains(&w) {
                 let peers = algorithm.0.peers(w, *workers);
-                let heard: u64 = peers.into_iter().filter(|p| *p != w).map(|p| bytes[p]).sum();
+                let others: Vec<usize> = peers.into_iter().filter(|p| *p != w).collect();
+                let heard: u64 = others.iter().map(|p| bytes[*p]).sum();
                 self.traffic.gathered[w] += heard;
+                self.traffic.sent[w] += own * others.len() as u64;
                 self.traffic.workers[w].down += heard;
             }
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, SetupError};
+use backburn_optim::{AnyAlgorithm, Links, SetupError};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{DataSet, Partition};
@@ -42,7 +42,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// A run that would go on with other data, model or seed.
-    #[error("a run goes on with the data, model, batch, scope and seed that it began with; changed: {0}")]
+    #[error("a run goes on with the data, model, batch, scope, seed and link that it began with; changed: {0}")]
     Changed(String),
 }
 
@@ -82,6 +82,9 @@ pub struct RunConfig {
     pub dense_below: usize,
     /// The seed of everything: weights, batches, augmentation, draws.
     pub seed: u64,
+    /// The links of the workers, on which every exchange is reckoned in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<Links>,
     /// The device's name.
     pub device: String,
     /// What happens when a gradient is not finite.
@@ -111,6 +114,7 @@ impl Default for RunConfig {
             scope: Scope::Parameter,
             dense_below: 0,
             seed: 1,
+            link: None,
             device: "auto".into(),
             on_non_finite: OnNonFinite::Stop,
             checkpoint_every: 0,
@@ -151,11 +155,13 @@ impl RunConfig {
             return Err(ConfigError::DataDir(path.clone()));
         }
         self.algorithm.check(&self.compressor)?;
+        self.link.as_ref().map_or(Ok(()), |link| link.check(self.workers)).map_err(SetupError::from)?;
         Ok(self.schedule.check()?)
     }
 
     /// Whether a run of `self` may go on as `other`: what decides its data, its model and its draws must be
-    /// the same; method arguments, compressor, workers, step sizes, length and device may change.
+    /// the same, and the link, whose seconds add up; method arguments, compressor, workers, step sizes, length and
+    /// device may change.
     ///
     /// # Errors
     /// Names what differs.
@@ -176,6 +182,8 @@ impl RunConfig {
         differ("batch", &self.batch, &other.batch);
         differ("scope", &self.scope, &other.scope);
         differ("dense_below", &self.dense_below, &other.dense_below);
+        let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
+        differ("link", &link(&self.link), &link(&other.link));
         if changed.is_empty() { Ok(()) } else { Err(ConfigError::Changed(changed.join("; "))) }
     }
 
@@ -196,6 +204,10 @@ mod tests {
     fn round_trips_as_toml() {
         let config = RunConfig { data_dir: Some("here".into()), workers: 7, ..RunConfig::default() };
         assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
+        let config = RunConfig { link: Some("6*100Mbit,20ms;1Mbit,50ms".parse().unwrap()), ..config };
+        config.check().unwrap();
+        assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
+        assert!(RunConfig { workers: 8, ..config }.check().is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 
-use backburn_optim::{Observation, SnapshotError, write_atomically};
+use backburn_optim::{Observation, OnLink, SnapshotError, write_atomically};
 use serde_json::json;
 
 use super::error::RunError;
@@ -45,8 +45,8 @@ impl Metrics {
     }
 
     /// Writes a step's line.
-    pub fn write(&mut self, step: &Step, seen: &Observation) -> Result<(), RunError> {
-        let line = json!({
+    pub fn write(&mut self, step: &Step, seen: &Observation, on_link: Option<OnLink>) -> Result<(), RunError> {
+        let mut line = json!({
             "step": step.number,
             "lr": step.lr,
             "loss": step.loss,
@@ -57,6 +57,9 @@ impl Metrics {
             "density": seen.density,
             "skipped": step.skipped,
         });
+        if let Some(on_link) = on_link {
+            line["seconds_on_link"] = json!(on_link);
+        }
         let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
         written.map_err(|source| SnapshotError::Io { action: "write", path: self.path.clone(), source }.into())
     }

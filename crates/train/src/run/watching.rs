@@ -23,7 +23,8 @@ impl Watch<Workers> for Watching<'_> {
 
     fn after(&mut self, trainer: &mut Trainer, step: &Step) -> Result<(), RunError> {
         if let Some(metrics) = &mut self.metrics {
-            metrics.write(step, &trainer.trains_mut().observe())?;
+            let seen = trainer.trains_mut().observe();
+            metrics.write(step, &seen, trainer.trains().step_on_link())?;
         }
         self.reporter.stepped(step, trainer.progress().1);
         let every = trainer.trains().config().checkpoint_every;

@@ -1,7 +1,7 @@
 //! Simulated workers that train a classifier.
 
 use backburn_compress::{Message, Payload, message_bytes};
-use backburn_optim::{Group, GroupConfig, Observation, Snapshot, SnapshotError, device, device_name};
+use backburn_optim::{Group, GroupConfig, Observation, OnLink, Snapshot, SnapshotError, device, device_name};
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
@@ -26,6 +26,8 @@ pub struct Workers {
     statistics: Vec<f32>,
     /// The mean loss of the last step's batches, that of a failed one included.
     loss: f64,
+    /// What the last step's exchange takes on the configuration's links, and what all so far do.
+    on_link: Option<(OnLink, OnLink)>,
 }
 
 impl std::fmt::Debug for Workers {
@@ -61,7 +63,9 @@ impl Workers {
             .init(&model)?;
         let statistics = batch_norm::statistics(&model);
         let before = samplers.clone();
-        Ok(Self { config, device, split, shards, samplers, before, model, group, statistics, loss: f64::NAN })
+        let on_link = config.link.as_ref().map(|_| Default::default());
+        let loss = f64::NAN;
+        Ok(Self { config, device, split, shards, samplers, before, model, group, statistics, loss, on_link })
     }
 
     /// Loss and accuracy on the test part, with the common batch statistics.
@@ -103,6 +107,17 @@ impl Workers {
         &self.group
     }
 
+    /// Seconds that the last step's exchange takes on the configuration's [links](RunConfig::link), batch statistics
+    /// included.
+    pub fn step_on_link(&self) -> Option<OnLink> {
+        Some(self.on_link?.0)
+    }
+
+    /// Seconds that all exchanges so far take there.
+    pub fn on_link(&self) -> Option<OnLink> {
+        Some(self.on_link?.1)
+    }
+
     /// The configuration.
     pub fn config(&self) -> &RunConfig {
         &self.config
@@ -127,6 +142,9 @@ fn batch_statistics_bytes(statistics: &[f32]) -> f64 {
     if statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(statistics.len()) }
 }
 
+/// What a snapshot calls the seconds on a link.
+const ON_LINK: [&str; 3] = ["link.gather", "link.sharded", "link.dense"];
+
 impl Trains for Workers {
     type Error = RunError;
 
@@ -149,12 +167,17 @@ impl Trains for Workers {
         self.loss = mean(&losses);
         let round = outcome?;
         let mut bytes = MeanBytes::from(round.traffic());
+        let load = round.load();
         self.model = round.apply(self.model.clone());
         let seen: Vec<Vec<f32>> = statistics.into_iter().flatten().collect();
         if !seen.is_empty() {
             self.statistics = batch_norm::average(&seen)?;
             let beside = batch_statistics_bytes(&self.statistics);
             bytes += MeanBytes { up: beside, down: beside };
+        }
+        if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
+            *last = OnLink::of(&load.with_beside(batch_statistics_bytes(&self.statistics)), links);
+            *sum += *last;
         }
         Ok(Stepped { loss: self.loss, bytes })
     }
@@ -168,6 +191,9 @@ impl Trains for Workers {
     }
 
     fn skip(&mut self, _: u64) -> Stepped {
+        if let Some((last, _)) = &mut self.on_link {
+            *last = OnLink::default();
+        }
         Stepped { loss: self.loss, bytes: MeanBytes::default() }
     }
 
@@ -177,6 +203,9 @@ impl Trains for Workers {
         let mut snapshot = self.group.snapshot(&self.model)?;
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         snapshot.texts.insert("config".into(), self.config.to_toml());
+        if let Some(OnLink { gather, sharded, dense }) = self.on_link() {
+            ON_LINK.into_iter().zip([gather, sharded, dense]).for_each(|(name, s)| snapshot.set_real(name, s));
+        }
         let cursors: Vec<Cursor> = self.samplers.iter().map(Sampler::cursor).collect();
         let cursors = serde_json::to_string(&cursors).expect("a cursor is plain numbers");
         snapshot.texts.insert("data.cursors".into(), cursors);
@@ -197,10 +226,15 @@ impl Trains for Workers {
         } else {
             self.samplers.clone()
         };
+        let mut on_link = self.on_link;
+        if let Some((_, sum)) = &mut on_link {
+            let [gather, sharded, dense] = ON_LINK.map(|name| snapshot.real(name));
+            *sum = OnLink { gather: gather?, sharded: sharded?, dense: dense? };
+        }
         let statistics = snapshot.vector("batch-statistics")?.to_vec();
         batch_norm::with_statistics(self.model.clone(), &statistics)?;
         self.model = self.group.restore(self.model.clone(), snapshot)?;
-        (self.samplers, self.statistics) = (samplers, statistics);
+        (self.samplers, self.statistics, self.on_link) = (samplers, statistics, on_link);
         Ok(())
     }
 }
