@@ -77,6 +77,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) | Err(Failure::Pipe) => ExitCode::SUCCESS,
         Err(Failure::Said) => ExitCode::FAILURE,
+        Err(Failure::Stopped(signal)) => ExitCode::from(signal.exit_code()),
         Err(Failure::Error(error)) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use backburn::train::data::Options;
-use backburn::train::run::{Table, on_interrupt};
+use backburn::train::run::{Interrupt, Table};
 use backburn_reproduce::{About, EXPERIMENTS, Request, Scale, clock, reproduce as run};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
@@ -60,7 +60,10 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
     if args.list {
         return if args.json { list_json() } else { list() };
     }
-    let stop = on_interrupt("stopping: what is finished is kept; once more ends at once");
+    let interrupt = Interrupt::listen(|signal| {
+        format!("{signal}: stopping, and what is finished is kept; once more ends at once")
+    })?;
+    let _hold = interrupt.hold();
     let request = Request {
         resume: args.resume,
         tune: args.tune,
@@ -68,7 +71,7 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
         device: args.device,
         threads: args.threads,
         progress: true,
-        stop,
+        stop: interrupt.flag(),
         ..Request::new(args.names, args.scale, args.out)
     };
     let outcome = run(&request)?;
@@ -84,8 +87,9 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
         eprintln!("{} {}: {}", failed.name, if failed.skipped { "was skipped" } else { "failed" }, failed.why);
     }
     say(format!("report: {}", outcome.index.display()))?;
-    if outcome.stopped {
+    if let Some(signal) = interrupt.asked() {
         say("stopped before the end: the report shows how far it came; --resume goes on")?;
+        return Err(Failure::Stopped(signal));
     }
     match outcome.failed.iter().all(|failed| failed.skipped) {
         true => Ok(()),

@@ -25,11 +25,11 @@ pub use algorithms::{
     Beer, CompressedSgd, Dgc, Ecx, Ef21, Ef21Ideal, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd, EfSgdBidirectional, Estimator,
     LocalGradient, Momentum, Neolithic, Perturbed, PowerSgd, Sgd, SketchedTopK,
 };
-pub use checkpoint::{Snapshot, SnapshotError, write_atomically};
+pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
-    At, Bytes, Change, Cluster, Decided, Encoded, Given, Gradient, Host, HostError, InProcess, Letter, Link, LinkError,
-    Links, Load, Mail, MailError, Observation, OnLink, Plan, PlanError, Reply, ResizeError, RoundError, Seats,
-    SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration, rate,
+    At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Host, HostError, InProcess, Letter, Link,
+    LinkError, Links, Load, Mail, MailError, Observation, OnLink, Plan, PlanError, Reply, ResizeError, RoundError,
+    Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration, rate,
 };
 pub use method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,

@@ -73,6 +73,14 @@ impl Examples {
         }
     }
 
+    /// Bytes of memory that they take.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Images(images) => images.pixels().len() + images.len(),
+            Self::Rows(rows) => 8 * rows.rows().entries() + 13 * rows.len(),
+        }
+    }
+
     /// Whether crops and flips make sense.
     pub fn are_images(&self) -> bool {
         matches!(self, Self::Images(_))

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use backburn_optim::{DeviceError, RoundError, SetupError, SnapshotError};
 
 use super::config::ConfigError;
+use super::memory::MemoryError;
 use crate::data::{DataError, PartitionError, SamplerError};
+use crate::lock::LockError;
 use crate::models::ModelError;
 use crate::models::batch_norm::StatisticsError;
 
@@ -49,4 +51,27 @@ pub enum RunError {
         /// The first file in the way.
         path: PathBuf,
     },
+    /// A file that no run has written stands where a run's would.
+    #[error("`{}` is no run's configuration, and is not overwritten: choose another folder, or move it away", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else writes the folder, or it cannot be written.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A run that would be over before the step that it has reached.
+    #[error("the run is at step {reached} already, and would have {steps}: give it more, or leave its length")]
+    Behind {
+        /// Where it is.
+        reached: u64,
+        /// How long it would be.
+        steps: u64,
+    },
+    /// More memory than there is.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// What the run came to is no number.
+    #[error("the run has come to what is not finite: {0}")]
+    NotFinite(String),
 }

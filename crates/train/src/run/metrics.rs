@@ -8,7 +8,7 @@ use backburn_optim::{Observation, OnLink, SnapshotError, write_atomically};
 use serde_json::json;
 
 use super::error::RunError;
-use super::folder::RunFolder;
+use super::folder::{METRICS, RunFolder};
 use crate::session::Step;
 
 /// `metrics.jsonl`: a line a step.
@@ -22,7 +22,7 @@ impl Metrics {
     /// Opens it for a run that goes on at `step`: lines of later steps, which a resumed run will
     /// write again, are cut off.
     pub fn open(folder: &RunFolder, step: u64) -> Result<Self, RunError> {
-        let path = folder.path().join("metrics.jsonl");
+        let path = folder.path().join(METRICS);
         let io = |action| {
             let path = path.clone();
             move |source| RunError::from(SnapshotError::Io { action, path, source })
@@ -61,6 +61,15 @@ impl Metrics {
             line["seconds_on_link"] = json!(on_link);
         }
         let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
+        written.map_err(|source| SnapshotError::Io { action: "write", path: self.path.clone(), source }.into())
+    }
+
+    /// Makes what is written durable.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn sync(&mut self) -> Result<(), RunError> {
+        let written = self.file.get_ref().sync_data();
         written.map_err(|source| SnapshotError::Io { action: "write", path: self.path.clone(), source }.into())
     }
 }

@@ -18,9 +18,7 @@ impl Trainer {
     /// Where the configuration cannot be, or the data cannot be had.
     pub fn load(config: RunConfig, options: &Options) -> Result<Self, RunError> {
         config.check()?;
-        let mut options = options.clone();
-        options.data_dir = config.data_dir.clone().or(options.data_dir);
-        let split = config.data.load(&options)?;
+        let split = config.load_data(options)?;
         Self::with_data(config, split)
     }
 
@@ -29,10 +27,11 @@ impl Trainer {
     /// # Errors
     /// Where the configuration cannot be.
     pub fn with_data(config: RunConfig, split: impl Into<Split<Examples>>) -> Result<Self, RunError> {
-        let (schedule, on_non_finite) = (config.schedule.clone(), config.on_non_finite);
         let workers = Workers::new(config, split.into())?;
-        let steps = workers.config().steps_for(workers.split().train.len());
-        Ok(Self::new(workers, schedule, steps).on_non_finite(on_non_finite))
+        let (config, examples) = (workers.config(), workers.split().train.len());
+        let (step_sizes, steps, on_non_finite) =
+            (config.step_sizes(examples), config.steps_for(examples), config.on_non_finite);
+        Ok(Self::new(workers, step_sizes, steps).on_non_finite(on_non_finite))
     }
 
     /// What the run has come to.

@@ -102,6 +102,18 @@ impl Workers {
         Ok(batch_norm::with_statistics(self.model.clone(), &self.statistics)?)
     }
 
+    /// The path of a parameter of which a weight is not finite, or of batch statistics.
+    ///
+    /// # Errors
+    /// Where the model is another than the group's.
+    pub fn first_non_finite(&self) -> Result<Option<String>, RunError> {
+        let x = self.group.parameters(&self.model).map_err(SnapshotError::from)?;
+        let bad = backburn_compress::first_non_finite(&x);
+        let path = bad.and_then(|at| self.group.layout().parameter_at(at)).map(|p| p.path.clone());
+        let statistics = || self.statistics.iter().any(|x| !x.is_finite()).then(|| "batch statistics".into());
+        Ok(path.or_else(statistics))
+    }
+
     /// The workers' methods and what they owe.
     pub fn group(&self) -> &Group {
         &self.group
