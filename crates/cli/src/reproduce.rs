@@ -61,7 +61,7 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
         return if args.json { list_json() } else { list() };
     }
     let interrupt = Interrupt::listen(|signal| {
-        format!("{signal}: stopping, and what is finished is kept; once more ends at once")
+        Some(format!("{signal}: stopping, and what is finished is kept; once more ends at once"))
     })?;
     let _hold = interrupt.hold();
     let request = Request {

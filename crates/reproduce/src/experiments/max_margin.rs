@@ -144,7 +144,7 @@ impl Experiment for MaxMargin {
             let recorded = (step as u64).is_multiple_of(every) || step as u64 == steps;
             if has_error && step > 0.0 {
                 let seen = simulation.cluster().observe();
-                delta = delta.min(seen.contraction.unwrap_or(1.0).max(1e-12));
+                delta = delta.min(seen.contraction().unwrap_or(1.0).max(1e-12));
                 let error = seen.residual_norm().powi(2);
                 let bound = 4.0 * (1.0 - delta) / (delta * delta) * largest;
                 let apart = span.distance(simulation.x()).powi(2);
