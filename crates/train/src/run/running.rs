@@ -99,6 +99,9 @@ impl Run {
             }
         }
         let metrics = folder.as_ref().map(|folder| Metrics::open(folder, trainer.progress().0)).transpose()?;
+        if let Some(missing) = metrics.as_ref().map(Metrics::missing).filter(|missing| *missing > 0) {
+            reporter.said(&format!("warning: metrics.jsonl has lost the lines of {missing} steps"));
+        }
         reporter.started(&trainer);
         let mut watching = Watching::new(folder.as_ref(), metrics, &self.interrupt, reporter);
         match trainer.run(&mut watching)? {
