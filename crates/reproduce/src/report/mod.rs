@@ -20,6 +20,19 @@ use crate::words::{clock, short};
 
 const STYLE: &str = include_str!("report.css");
 
+const TITLE: &str = "<title>Backburn: the papers, reproduced</title>";
+
+/// Refuses to take the place of a page of somebody else's.
+pub(crate) fn check_own(out: &Path) -> Result<(), ReproduceError> {
+    let path = out.join("index.html");
+    match std::fs::read(&path) {
+        Ok(page) if !page.windows(TITLE.len()).any(|part| part == TITLE.as_bytes()) => {
+            Err(ReproduceError::Foreign(path))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes the page over what is in `out`, and says where it is.
 pub(crate) fn write(out: &Path) -> Result<PathBuf, ReproduceError> {
     let sections: Vec<Section> = EXPERIMENTS.iter().filter_map(|e| Section::load(*e, out)).collect();
@@ -81,7 +94,7 @@ fn page(sections: &[Section]) -> String {
         html,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Backburn: the papers, reproduced</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         {TITLE}\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>The papers, reproduced</h1>\n\
          <p>{} experiments. Of the claims, {} hold, {} fail and {} are undecided or not measured.</p>\n",
         sections.len(),
