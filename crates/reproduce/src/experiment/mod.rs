@@ -60,6 +60,12 @@ pub trait Experiment: Send + Sync {
     /// The claims, judged by the rows.
     fn claims(&self, results: &Results) -> Vec<Claim>;
 
+    /// Results made up that turn every claim each way.
+    #[cfg(test)]
+    fn witnesses(&self) -> Vec<crate::record::made::Witness> {
+        Vec::new()
+    }
+
     /// The figure, of the rows.
     fn figure(&self, results: &Results) -> Figure;
 

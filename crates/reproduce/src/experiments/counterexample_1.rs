@@ -6,13 +6,32 @@ use crate::experiment::{About, Experiment, Setup};
 use crate::figure::{Axis, Figure, Panel};
 use crate::loops::vector::{Length, simulate};
 use crate::problems::BimodalLine;
-use crate::record::{Claim, Curve, Metric, Recorder, Results};
-use crate::words::short;
+use crate::record::judge::{Bound, Exact};
+#[cfg(test)]
+use crate::record::made::{Made, Witness, steady, torn};
+use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary};
 
 pub(super) struct Counterexample1;
 
+const EF: &str = "EF-signSGD";
 const GROUP: &str = "x/4 on [-1, 1]";
 const X: Metric = Metric::new("x");
+
+/// The largest difference between SGD and EF-signSGD; none where a seed or a step of one of them lacks.
+fn apart(results: &Results) -> Option<f64> {
+    let [sgd, ef] = ["SGD", EF].map(|curve| results.series(GROUP, curve, X));
+    let mut most = 0.0f64;
+    for (seed, points) in &ef {
+        let others = &sgd.iter().find(|(other, _)| other == seed)?.1;
+        if points.len() != others.len() {
+            return None;
+        }
+        let apart = points.iter().zip(others).map(|(a, b)| (a.1 - b.1).abs());
+        // A comparison that says no to a value that is not a number.
+        most = apart.fold(most, |most, a| if a <= most { most } else { a });
+    }
+    (!ef.is_empty()).then_some(most)
+}
 
 impl Counterexample1 {
     fn length(setup: &Setup) -> Length {
@@ -35,7 +54,7 @@ impl Experiment for Counterexample1 {
         vec![
             Curve::new(GROUP, "SGD", "sgd", "identity", 0.01),
             Curve::new(GROUP, "signSGD", "compressed-sgd", "sign", 0.01),
-            Curve::new(GROUP, "EF-signSGD", "ef-sgd", "sign:scaled", 0.01),
+            Curve::new(GROUP, EF, "ef-sgd", "sign:scaled", 0.01),
         ]
     }
 
@@ -65,39 +84,30 @@ impl Experiment for Counterexample1 {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let late = |curve: &str| results.tail(GROUP, curve, X, 0.1);
-        let place = "§3, Counterexample 1";
-        let source = format!("{FIXES}, {place}");
+        let late = |curve: &str| results.seeds(GROUP, curve, X, Summary::Tail(0.1));
+        let source = format!("{FIXES}, §3, Counterexample 1");
         vec![
-            Claim::judge(
-                "SGD approaches the minimum -1, signSGD moves away from it to +1",
-                &source,
-                "mean x over seeds and the last tenth: SGD at most -0.8, signSGD at least 0.8",
-                || {
-                    let (sgd, sign) = (late("SGD")?, late("signSGD")?);
-                    Some((sgd <= -0.8 && sign >= 0.8, format!("SGD {}, signSGD {}", short(sgd), short(sign))))
-                },
-            ),
-            Claim::judge(
-                "In one dimension EF-signSGD is SGD",
-                &source,
-                "largest difference of x, over seeds and steps, at most 1e-4",
-                || {
-                    let [sgd, ef] = ["SGD", "EF-signSGD"].map(|curve| results.series(GROUP, curve, X));
-                    let mut most = 0.0f64;
-                    for (seed, points) in &ef {
-                        // A seed or a step that one of them lacks leaves the claim open.
-                        let others = &sgd.iter().find(|(other, _)| other == seed)?.1;
-                        if points.len() != others.len() {
-                            return None;
-                        }
-                        let apart = points.iter().zip(others).map(|(a, b)| (a.1 - b.1).abs());
-                        // A comparison that says no to a value that is not a number.
-                        most = apart.fold(most, |most, a| if a <= most { most } else { a });
-                    }
-                    (!ef.is_empty()).then(|| (most <= 1e-4, short(most)))
-                },
-            ),
+            Claim::about("SGD approaches the minimum -1, signSGD moves away from it to +1", &source)
+                .part("SGD", Bound::at_most("x, over the last tenth", -0.8), late("SGD"))
+                .part("signSGD", Bound::at_least("x, over the last tenth", 0.8), late("signSGD"))
+                .judged(),
+            Claim::about("In one dimension EF-signSGD is SGD", &source)
+                .part("", Exact::at_most("largest difference of x, over seeds and steps, to rounding", 1e-4), {
+                    apart(results)
+                })
+                .judged(),
+        ]
+    }
+
+    #[cfg(test)]
+    fn witnesses(&self) -> Vec<Witness> {
+        let made = Made::default().with(GROUP, "SGD", X, &steady(-0.9)).with(GROUP, "signSGD", X, &steady(0.9));
+        let made = made.with(GROUP, EF, X, &steady(-0.9));
+        vec![
+            made.all_hold(),
+            made.clone().with(GROUP, "SGD", X, &steady(0.0)).fails("SGD approaches"),
+            made.clone().with(GROUP, "signSGD", X, &torn(0.6, 1.0)).undecided("SGD approaches"),
+            made.with(GROUP, EF, X, &steady(-0.8)).fails("In one dimension"),
         ]
     }
 
