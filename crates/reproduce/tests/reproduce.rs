@@ -59,7 +59,8 @@ fn a_changed_number_changes_the_verdict() {
     assert_eq!(before[stuck].verdict, Some(Verdict::Holds));
     let path = folder.join("results.csv");
     let mut rows = Results::from_csv(&read(&path)).unwrap().rows().to_vec();
-    let wanted = |r: &&mut Row| r.curve == "signSGD" && r.metric == "smallest f(x)" && r.group.contains("plane");
+    let wanted =
+        |r: &&mut Row| r.curve == "signSGD" && r.metric == "smallest f(x)" && r.group == "two terms on the plane";
     rows.iter_mut().rfind(wanted).unwrap().value = 0.5;
     std::fs::write(&path, Results::new(rows).to_csv()).unwrap();
     let judged = redraw(name, out).unwrap();
@@ -126,20 +127,20 @@ fn a_stopped_run_keeps_what_is_finished_and_goes_on() {
     let stopped = request(&["counterexample-2"], directory.path());
     stopped.stop.store(true, Ordering::Relaxed);
     let outcome = reproduce(&stopped).unwrap();
-    assert!(outcome.stopped && outcome.finished[0].curves == (0, 9));
-    assert!(read(&outcome.index).contains("Partial: 0 of 9 curves"));
+    assert!(outcome.stopped && outcome.finished[0].curves == (0, 18));
+    assert!(read(&outcome.index).contains("Partial: 0 of 18 curves"));
 
     let resumed = Request { resume: true, ..request(&["counterexample-2"], directory.path()) };
     let first = reproduce(&resumed).unwrap();
     let rows = read(&directory.path().join("counterexample-2/results.csv"));
-    assert_eq!(first.finished[0].curves, (9, 9));
+    assert_eq!(first.finished[0].curves, (18, 18));
     let cache = directory.path().join("counterexample-2/cache");
     let changed = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
     let files: Vec<_> = std::fs::read_dir(&cache).unwrap().flatten().map(|e| e.path()).collect();
-    assert_eq!(files.len(), 9);
+    assert_eq!(files.len(), 18);
     let before: Vec<_> = files.iter().map(|f| changed(f)).collect();
     let again: Outcome = reproduce(&resumed).unwrap();
-    assert_eq!(again.finished[0].curves, (9, 9));
+    assert_eq!(again.finished[0].curves, (18, 18));
     assert_eq!(files.iter().map(|f| changed(f)).collect::<Vec<_>>(), before, "nothing was run again");
     assert_eq!(read(&directory.path().join("counterexample-2/results.csv")), rows);
 }

@@ -122,10 +122,7 @@ mod tests {
     }
 
     /// Experiments whose claims still lack made-up results.
-    const UNWITNESSED: [&str; 13] = [
-        "counterexample-2",
-        "counterexample-3",
-        "sparse-noise",
+    const UNWITNESSED: [&str; 10] = [
         "max-margin",
         "density",
         "cifar-signsgd",

@@ -12,4 +12,4 @@ pub use problem::{Problem, dot, square};
 pub use reference_sign::ReferenceSign;
 pub use simulation::Simulation;
 pub use softmax::{Rows, SoftmaxRegression};
-pub use toys::{AbsoluteValues, BimodalLine, SaddleNoise, SparseNoise};
+pub use toys::{AbsoluteValues, BimodalLine, SaddleNoise, SparseNoise, WeightedAbsoluteValues};
