@@ -13,6 +13,8 @@ mod ef21_divergence;
 mod logistic_batch;
 mod logistic_workers;
 mod max_margin;
+mod rates;
+mod saddle_escape;
 mod sparse_noise;
 mod total_error;
 mod variance_reduced;
@@ -23,9 +25,11 @@ pub static EXPERIMENTS: &[&dyn Experiment] = &[
     &counterexample_2::Counterexample2,
     &counterexample_3::Counterexample3,
     &sparse_noise::SparseNoiseToy,
+    &rates::Rates,
     &max_margin::MaxMargin,
     &density::Density,
     &cifar_signsgd::CifarSignSgd,
+    &saddle_escape::SaddleEscape,
     &cifar_randomk::CifarRandomK,
     &autoencoder_saddle::AutoencoderSaddle,
     &ef21_divergence::Ef21Divergence,
@@ -122,8 +126,7 @@ mod tests {
     }
 
     /// Experiments whose claims still lack made-up results.
-    const UNWITNESSED: [&str; 10] = [
-        "max-margin",
+    const UNWITNESSED: [&str; 9] = [
         "density",
         "cifar-signsgd",
         "cifar-randomk",

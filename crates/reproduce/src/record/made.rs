@@ -44,6 +44,19 @@ impl Made {
         self.put(group, curve, metric, rows)
     }
 
+    /// The same for points of each seed's own.
+    pub fn paths(
+        self,
+        group: &str,
+        curve: &str,
+        metric: Metric,
+        points: impl IntoIterator<Item = (u64, Vec<(f64, f64)>)>,
+    ) -> Self {
+        let rows = points.into_iter().flat_map(|(seed, points)| points.into_iter().map(move |(x, v)| (seed, x, v)));
+        let rows = rows.collect::<Vec<_>>();
+        self.put(group, curve, metric, rows)
+    }
+
     fn put(mut self, group: &str, curve: &str, metric: Metric, values: Vec<(u64, f64, f64)>) -> Self {
         self.0.retain(|r| !(r.group == group && r.curve == curve && r.metric == metric));
         let (group, curve) = (group.to_owned(), curve.to_owned());
