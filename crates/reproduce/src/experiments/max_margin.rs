@@ -23,9 +23,10 @@ const SIGN: &str = "signSGD";
 const SIGNM: &str = "signSGDM";
 const SUMMED: &str = "signSGDM, gradients summed";
 const EF: &str = "EF-signSGD";
-const RANDOM: &str = "random halves";
-const BALANCED: &str = "balanced halves";
-const GROUPS: [&str; 2] = [RANDOM, BALANCED];
+const RANDOM: &str = "random halves, majority +1";
+const BALANCED: &str = "balanced halves, majority +1";
+const MINUS: &str = "random halves, majority -1";
+const GROUPS: [&str; 3] = [RANDOM, BALANCED, MINUS];
 const DISTANCE: Metric = Metric::new("distance to span");
 const ERROR: Metric = Metric::new("squared error norm");
 const BOUND: Metric = Metric::new("bound of Remark 10");
@@ -47,26 +48,23 @@ const STEPS: u64 = 80;
 type Half = (Vec<Vec<f32>>, Vec<f32>);
 
 /// A.6 of the paper: label y_i; columns y_i, 1, 1, then ones of its own: one for y = +1, five for −1.
-/// Half of the rows are for training, of which one label has the majority: the sign of a sum that is 0
-/// would be another story. Balanced, that is 52 to 48, and the test half is even.
-fn data(seed: u64, balanced: bool) -> [Half; 2] {
+/// Half of the rows are for training, of which one label has the majority: which of them, decides where
+/// signSGD goes, and a sum of labels that is 0 is another story. Balanced, that is 52 to 48, and the test
+/// half is even.
+fn data(seed: u64, group: &str) -> [Half; 2] {
     let mut random = Philox::new(Key { stream: Stream::MAX_MARGIN, ..Key::new(seed) }.draw());
     let (train, test) = loop {
-        let majority = if random.below(2) == 0 { 1.0 } else { -1.0f32 };
         let mut labels: Vec<f32> = (0..POINTS)
-            .map(|i| match balanced {
+            .map(|i| match group {
                 // 52 and 48 of the training half, 50 and 50 of the other.
-                true => majority * if i < 52 || (100..150).contains(&i) { 1.0 } else { -1.0 },
-                false => [-1.0, 1.0][random.below(2) as usize],
+                BALANCED if i < 52 || (100..150).contains(&i) => 1.0,
+                BALANCED => -1.0,
+                _ => [-1.0, 1.0][random.below(2) as usize],
             })
             .collect();
-        if !balanced {
-            for i in (1..labels.len()).rev() {
-                labels.swap(i, random.below(i as u32 + 1) as usize);
-            }
-        }
         let test = labels.split_off(POINTS / 2);
-        if labels.iter().sum::<f32>() != 0.0 {
+        let sum: f32 = labels.iter().sum();
+        if if group == MINUS { sum < 0.0 } else { sum > 0.0 } {
             break (labels, test);
         }
     };
@@ -114,8 +112,9 @@ fn least_norm((rows, y): &Half) -> Vec<f64> {
     up(&z)
 }
 
-/// signSGD's test loss where its first weight is t: those of the constant features are t and −t by the
-/// training half's majority m, so that a row is off by (1 − t)y − 2tm; ȳ is the mean test label times m.
+/// signSGD's test loss where its first weight is t, with a training majority of +1: the weights of the constant
+/// features are t too, so that a row is off by (1 − t)y − 2t; ȳ is the mean test label. Its training rows
+/// are all off by 1 − 4t, and so it ends at t = ¼. With the other majority the rows of y = +1 and −1 part.
 fn closed_form(t: f64, mean_label: f64) -> f64 {
     (1.0 - t).powi(2) - 4.0 * t * (1.0 - t) * mean_label + 4.0 * t * t
 }
@@ -197,7 +196,7 @@ impl Experiment for MaxMargin {
             ("gradients", "full batch of the mean square".into()),
             ("step size", "that of the authors' program: fixed; half of theirs for SGD, signSGD and EF-signSGD, since their gradient is half of ours".into()),
             ("signSGD", "scaled by the mean magnitude, as in the authors' program; signSGDM is not".into()),
-            ("balanced halves", "52 to 48 for training, either way; 50 to 50 for tests".into()),
+            ("balanced halves", "52 of y = +1 and 48 of -1 for training, 50 and 50 for tests".into()),
             ("sign(0)", "0".into()),
         ]
     }
@@ -206,7 +205,7 @@ impl Experiment for MaxMargin {
         vec![
             "The paper's figure is of one draw; here there are many, and the paper's \"higher than 0.8\" is judged where the halves are balanced: in a random half the test labels' mean decides whether the best is above or below it.".into(),
             "The authors' program adds gradients up without decay where the paper has momentum: both are here.".into(),
-            "A training half with as many labels of one kind as of the other is drawn again.".into(),
+            "Which label has the majority of the training half decides where signSGD goes: halves are drawn until it is the one or the other.".into(),
         ]
     }
 
@@ -215,11 +214,10 @@ impl Experiment for MaxMargin {
     }
 
     fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        let [train_half, test_half] = data(seed, curve.group == BALANCED);
+        let [train_half, test_half] = data(seed, &curve.group);
         let solution = least_norm(&train_half);
         let size = solution.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let majority = f64::from(train_half.1.iter().sum::<f32>().signum());
-        let mean_label = majority * test_half.1.iter().map(|y| f64::from(*y)).sum::<f64>() / test_half.1.len() as f64;
+        let mean_label = test_half.1.iter().map(|y| f64::from(*y)).sum::<f64>() / test_half.1.len() as f64;
         let train = LeastSquares::new(train_half.0, train_half.1, 1, 0);
         let test = LeastSquares::new(test_half.0, test_half.1, 1, 0);
         let steps = Self::long(setup);
@@ -270,7 +268,7 @@ impl Experiment for MaxMargin {
                 out.record(TRAIN_LOSS, step, train.mean_square(x));
                 out.record(TEST_LOSS, step, tested);
                 out.record(DISTANCE, step, span.distance(x));
-                if curve.name == SIGN {
+                if curve.name == SIGN && curve.group != MINUS {
                     out.record(FORM, step, (tested - closed_form(f64::from(x[0]), mean_label)).abs());
                 }
                 // The gradient of the step that follows, and what is compressed in it.
@@ -289,10 +287,9 @@ impl Experiment for MaxMargin {
     fn claims(&self, results: &Results) -> Vec<Claim> {
         let of = |group: &str, curve: &str, metric, summary| results.seeds(group, curve, metric, summary);
         let last = |group: &str, curve: &str, metric| of(group, curve, metric, Summary::Last);
-        let worst = |curve: &'static str, metric| {
-            GROUPS.map(|group| {
-                (group.to_owned(), of(group, curve, metric, Summary::Most).map(|seeds: Seeds| seeds.most()))
-            })
+        let worst = |groups: &[&'static str], curve: &'static str, metric| -> Vec<(String, Option<f64>)> {
+            let most = |group: &str| of(group, curve, metric, Summary::Most).map(|seeds: Seeds| seeds.most());
+            groups.iter().map(|group| ((*group).to_owned(), most(group))).collect()
         };
         let both = |curves: &[&'static str], metric| -> Vec<(String, Option<Seeds>)> {
             let pairs = GROUPS.iter().flat_map(|group| curves.iter().map(move |curve| (*group, *curve)));
@@ -332,7 +329,16 @@ impl Experiment for MaxMargin {
             Claim::about("signSGD's test loss is (1 - t)^2 - 4t(1 - t)y + 4t^2, t its first weight, y the mean test label", "by calculation, from A.6")
                 .each(
                     &Exact::at_most("largest deviation, over all steps and draws, to rounding", 1e-4),
-                    worst(SIGN, FORM),
+                    worst(&GROUPS[..2], SIGN, FORM),
+                )
+                .judged(),
+            Claim::about("Whatever the draw, their best test loss is more than ten times EF-signSGD's last", &section)
+                .each(
+                    &Paired::below("test loss").times(0.1),
+                    GROUPS.iter().flat_map(|group| [SIGN, SIGNM].map(|curve| (*group, curve))).map(|(group, curve)| {
+                        let pair = last(group, EF, TEST_LOSS).zip(of(group, curve, TEST_LOSS, Summary::Least));
+                        (format!("EF-signSGD and {curve}, {group}"), pair)
+                    }),
                 )
                 .judged(),
             Claim::about(
@@ -352,19 +358,19 @@ impl Experiment for MaxMargin {
             )
             .judged(),
             Claim::about("Theorem IV: the squared distance to the span is at most ||e_t||^2", format!("{FIXES}, Theorem IV"))
-                .each(&Exact::at_most("largest ratio, over all steps and draws, to rounding", 1.001), worst(EF, SPAN_RATIO))
+                .each(&Exact::at_most("largest ratio, over all steps and draws, to rounding", 1.001), worst(&GROUPS, EF, SPAN_RATIO))
                 .judged(),
             Claim::about(
                 "Lemma 3 (Remark 10): ||e_t||^2 <= 4 (1 - delta)/delta^2 max ||gamma g||^2, delta the smallest density of p so far",
                 format!("{FIXES}, Lemma 3, Remark 10"),
             )
-            .each(&Exact::at_most("largest ratio, over all steps and draws", 1.0), worst(EF, ERROR_RATIO))
+            .each(&Exact::at_most("largest ratio, over all steps and draws", 1.0), worst(&GROUPS, EF, ERROR_RATIO))
             .judged(),
             Claim::about(
                 "Lemma 8: the scaled sign leaves at most (1 - phi(p))||p||^2, phi the density of p",
                 format!("{FIXES}, Lemma 8"),
             )
-            .each(&Exact::at_most("largest ratio, over all steps and draws, to rounding", 1.001), worst(EF, SIGN_RATIO))
+            .each(&Exact::at_most("largest ratio, over all steps and draws, to rounding", 1.001), worst(&GROUPS, EF, SIGN_RATIO))
             .judged(),
             Claim::about(
                 "Lemma 9: SGD and EF-signSGD, whose loss goes to 0 by the span, end in A+y; signSGD's goes to 0 elsewhere",
@@ -407,6 +413,8 @@ impl Experiment for MaxMargin {
             with(RANDOM, SIGN, TEST_LOSS, &steady(0.6)).fails("On random halves"),
             with(RANDOM, SIGN, TEST_LOSS, &torn(0.6, 0.81)).undecided("On random halves"),
             with(RANDOM, SIGN, FORM, &steady(0.01)).fails("signSGD's test loss is"),
+            with(MINUS, SIGN, TEST_LOSS, &steady(0.05)).fails("Whatever the draw"),
+            with(MINUS, SIGN, TEST_LOSS, &torn(0.0, 0.25)).undecided("Whatever the draw"),
             made.clone().path(RANDOM, EF, DISTANCE, &[(0.0, 1.0), (1.0, 0.5)]).fails("The distance"),
             with(RANDOM, SIGN, DISTANCE, &torn(-0.05, 0.25)).undecided("The distance"),
             with(BALANCED, EF, SPAN_RATIO, &steady(1.1)).fails("Theorem IV"),
@@ -458,15 +466,16 @@ mod tests {
 
     #[test]
     fn the_data_is_that_of_the_appendix() {
-        for balanced in [false, true] {
-            let [(train, targets), (test, test_targets)] = data(1, balanced);
+        for group in GROUPS {
+            let [(train, targets), (test, test_targets)] = data(1, group);
             assert_eq!((train.len(), test.len(), train[0].len()), (100, 100, 1200));
             for (row, y) in train.iter().zip(&targets).chain(test.iter().zip(&test_targets)) {
                 assert_eq!(row[..3], [*y, 1.0, 1.0]);
                 assert_eq!(row[3..].iter().sum::<f32>(), if *y > 0.0 { 1.0 } else { 5.0 });
             }
-            assert_ne!(targets.iter().sum::<f32>(), 0.0);
-            assert!(!balanced || test_targets.iter().sum::<f32>() == 0.0);
+            let sum: f32 = targets.iter().sum();
+            assert!(if group == MINUS { sum < 0.0 } else { sum > 0.0 });
+            assert!(group != BALANCED || test_targets.iter().sum::<f32>() == 0.0);
             let mut columns = vec![0.0; D];
             train.iter().chain(&test).for_each(|row| columns.iter_mut().zip(row).for_each(|(c, r)| *c += r.abs()));
             assert!(columns[3..].iter().all(|c| *c <= 1.0), "a feature of its own is of one row");
@@ -475,7 +484,7 @@ mod tests {
 
     #[test]
     fn the_least_norm_solution_solves_and_is_of_the_span() {
-        let [half, _] = data(2, false);
+        let [half, _] = data(2, RANDOM);
         let solution: Vec<f32> = least_norm(&half).iter().map(|x| *x as f32).collect();
         half.0.iter().zip(&half.1).for_each(|(a, y)| assert!((dot(a, &solution) - f64::from(*y)).abs() < 1e-5));
         let mut span = Span::default();

@@ -208,7 +208,7 @@ impl Experiment for SaddleEscape {
             (
                 "eps",
                 format!(
-                    "{}: step size eps^2, mu = eps^(3/4), I = 10/eps^2, 20/eps^2 steps, rho = 6",
+                    "{}: step size eps^2, mu = eps^(3/4), I = half of the steps, 40/eps^2 steps but no more than 1/eps^4, rho = 6",
                     list(accuracies(setup))
                 ),
             ),
@@ -257,7 +257,7 @@ impl Experiment for SaddleEscape {
                     out.part(done / total, (done + epsilon.powi(-2)) / total);
                     done += epsilon.powi(-2);
                     let gamma = epsilon * epsilon;
-                    let steps = (20.0 / gamma) as u64;
+                    let steps = (40.0 / gamma).min(epsilon.powi(-4)) as u64;
                     let algorithm = format!("perturbed:r=0.01,interval={},radius=0.5", steps / 2);
                     let compressor = compressor(&curve.name, number(epsilon.powf(0.75)));
                     let curve = Curve { algorithm, compressor, ..curve.clone() };
