@@ -77,6 +77,11 @@ fn plateau(images: &Images) -> f64 {
 }
 
 impl AutoencoderSaddle {
+    /// Of the mean squared error.
+    fn weight(setup: &Setup) -> f64 {
+        setup.scale.pick(20.0, 20.0, 1.0)
+    }
+
     /// Steps: 10 epochs, for random-k 100.
     fn steps(setup: &Setup, group: &str) -> u64 {
         let epoch = 60_000 / 64;
@@ -122,7 +127,7 @@ impl Experiment for AutoencoderSaddle {
                 "N(0, 0.01^2) on every coordinate of the gradient, fading linearly to 0 from 60 % of the run".into(),
             ),
             ("test loss", setup.scale.pick("200 images", "500 images", "all images").into()),
-            ("loss", "the mean squared error, with weight 1".into()),
+            ("loss", format!("the mean squared error, with weight {}", Self::weight(setup))),
             ("compressor", "by parameter".into()),
             (
                 "end",
@@ -134,7 +139,7 @@ impl Experiment for AutoencoderSaddle {
     fn departures(&self, setup: &Setup) -> Vec<String> {
         let mut list = vec!["The paper names neither the loss nor the last activation: here the mean squared error and the logistic function. Compressors work by parameter: under one mask for the whole model the output's bias waits 1000 steps, saturates, and the output is black for good.".into()];
         if setup.scale != Scale::Paper {
-            list.push("Fewer steps, five seeds, batches of 16, since a step of 64 takes as long as four of these; a run ends 400 steps after its plateau. Where MNIST is not at hand, the embedded slice of Fashion-MNIST.".into());
+            list.push("Weight 20 on the mean squared error: with 1 the loss of the first seed stood at 0.126 for all of 2000 steps, with noise and without. Fewer steps, five seeds, batches of 16, since a step of 64 takes as long as four of these; a run ends 400 steps after its plateau. Where MNIST is not at hand, the embedded slice of Fashion-MNIST.".into());
         }
         list
     }
@@ -145,6 +150,7 @@ impl Experiment for AutoencoderSaddle {
         let (train, test) = (train?, test?);
         let device = device(&setup.device)?.autodiff();
         let model = Autoencoder::new(seed, &device);
+        let weight = Self::weight(setup);
         let level = 0.8 * plateau(&train);
         let steps = Self::steps(setup, &curve.group);
         let every = (steps / 60).max(1);
@@ -154,7 +160,7 @@ impl Experiment for AutoencoderSaddle {
             let batch = train.batch(&look.draw.indices, None, &device);
             let loss = look.model.loss(batch.images);
             let value = f64::from(loss.clone().into_scalar::<f32>());
-            let grads = GradientsParams::from_grads(loss.backward(), look.model);
+            let grads = GradientsParams::from_grads((loss * weight).backward(), look.model);
             let mut g = look.places.flatten(look.model, grads)?;
             let norm = crate::problems::square(&g.vector).sqrt();
             let done = look.step as f64 / steps as f64;

@@ -20,8 +20,6 @@ use backburn_train::models::ModelKind;
 pub(super) struct CifarRandomK;
 
 const WORKERS: usize = 10;
-/// Images a worker and step.
-const BATCH: usize = 8;
 const GROUP: &str = "ten workers of one class";
 const SHARES: [(&str, &str); 4] =
     [(FULL, "identity"), ("10 %", "randk:0.1"), ("1 %", "randk:0.01"), ("0.1 %", "randk:0.001")];
@@ -43,9 +41,14 @@ impl CifarRandomK {
         Ok(Split { train: train.subset(&order), test })
     }
 
+    /// Images a worker and step.
+    fn batch(setup: &Setup) -> usize {
+        setup.scale.pick(8, 4, 8)
+    }
+
     /// 100; at small scale as many as make 4000 steps.
     fn epochs(setup: &Setup, images: usize) -> usize {
-        setup.scale.pick(2, (4000 * WORKERS * BATCH).div_ceil(images.max(1)), 100)
+        setup.scale.pick(2, (4000 * WORKERS * Self::batch(setup)).div_ceil(images.max(1)), 100)
     }
 }
 
@@ -93,7 +96,7 @@ impl Experiment for CifarRandomK {
         let lr = setup.scale.pick(0.02, 0.02, 0.1);
         let curve = |(name, compressor): (&str, &str)| Curve {
             workers: WORKERS,
-            batch: BATCH,
+            batch: Self::batch(setup),
             ..Curve::new(GROUP, name, "ef-sgd:outside", compressor, lr)
         };
         SHARES.into_iter().map(curve).collect()
@@ -110,7 +113,7 @@ impl Experiment for CifarRandomK {
             ("images of a class", setup.scale.pick("24", "800", "all").into()),
             ("steps", setup.scale.pick("6", "4000", "100 epochs").into()),
             ("loop", "burn-train's Learner: its metrics, its checkpoints, its plain SGD on the decoded mean".into()),
-            ("workers", "10 of one class each, batch 8".into()),
+            ("workers", format!("10 of one class each, batch {}", Self::batch(setup))),
             ("random-k", "one mask over the whole model, the same for all workers, no momentum".into()),
         ]
     }
@@ -118,7 +121,7 @@ impl Experiment for CifarRandomK {
     fn departures(&self, setup: &Setup) -> Vec<String> {
         match setup.scale {
             Scale::Paper => vec!["The paper does not say whether images are augmented; here they are.".into()],
-            _ => vec!["A small network without batch normalisation, 800 images of a class, 4000 steps: 40 times d/k at 1 %, and 4 at 0.1 %. The step size is 0.02: at 0.1 gamma L d/k is far above 1 at 1 %, and the delay decides, whatever the number of steps.".into()],
+            _ => vec!["A small network without batch normalisation, 800 images of a class, batches of 4, 4000 steps: 40 times d/k at 1 %, and 4 at 0.1 %. The step size is 0.02: at 0.1 gamma L d/k is far above 1 at 1 %, and the delay decides, whatever the number of steps.".into()],
         }
     }
 
@@ -133,7 +136,7 @@ impl Experiment for CifarRandomK {
             seed,
             device: setup.device.clone(),
         };
-        out.record(STEPS, 0.0, (training.split.train.len() / (WORKERS * BATCH)) as f64);
+        out.record(STEPS, 0.0, (training.split.train.len() / (WORKERS * curve.batch)) as f64);
         learner::train(training, curve, out)?;
         // Four bytes each; what frames the messages is a thousandth of it.
         let sent: Vec<(f64, f64)> =
