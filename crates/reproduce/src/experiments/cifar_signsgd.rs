@@ -21,6 +21,8 @@ pub(super) struct CifarSignSgd;
 /// Groups are named by their batch, or so: ten workers.
 const ONE_CLASS: &str = "one class a worker";
 const WORKERS: usize = 10;
+/// The setting of a curve by which a step size is tuned.
+const TUNING: f64 = 1.0;
 const SGDM: &str = "SGDM";
 const SIGN: &str = "scaled signSGD";
 const SIGNM: &str = "signSGDM";
@@ -116,10 +118,13 @@ impl CifarSignSgd {
         Ok(RunConfig {
             model: task.map_or(ModelKind::ConvNet, |t| t.model),
             subset: setup.scale.pick(100, 3000, 0),
-            epochs: setup.scale.pick(1.0, 5.0, 200.0),
+            epochs: setup.scale.pick(1.0, 5.0, 200.0) / if curve.setting == TUNING { 2.0 } else { 1.0 },
             partition: if curve.workers > 1 { Partition::ByClass } else { Partition::Iid },
             augment: setup.scale == Scale::Paper,
-            schedule: Schedule { lr: curve.lr, ..Schedule::default() },
+            schedule: match curve.setting == TUNING {
+                true => Schedule::constant(curve.lr),
+                false => Schedule { lr: curve.lr, ..Schedule::default() },
+            },
             ..config(curve, seed, setup)?
         })
     }
@@ -196,7 +201,16 @@ impl Experiment for CifarSignSgd {
     fn tuning(&self) -> Option<Tuning> {
         // The paper's nine values, equally spaced in the logarithm from 1e-5 to 10.
         let grid = (0..9).map(|i| 10f64.powf(-5.0 + 0.75 * f64::from(i))).collect();
-        Some(Tuning { grid, metric: TEST_LOSS, more_is_better: false })
+        Some(Tuning { grid, metric: TEST_LOSS, by: Summary::Least, more_is_better: false })
+    }
+
+    /// As A.3 has it: at batch 128 alone, with a constant step for half of the epochs; smaller batches take
+    /// their share of it.
+    fn tuned_by(&self, curve: &Curve) -> (Curve, f64) {
+        let task = PAPER.iter().chain(&SMALL).find(|task| curve.group.starts_with(task.name));
+        let group = task.map_or_else(|| curve.group.clone(), |task| group(task, 128));
+        let leader = Curve { group, workers: 1, batch: 128, setting: TUNING, cost: 1.0, ..curve.clone() };
+        (leader, (curve.workers * curve.batch) as f64 / 128.0)
     }
 
     fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
@@ -444,6 +458,11 @@ mod tests {
         let config = CifarSignSgd::config(curve, 1, &setup).unwrap();
         assert_eq!((config.model, config.epochs, config.batch, config.augment), (ModelKind::ResNet18, 200.0, 8, true));
         assert_eq!(config.schedule.drops, [0.5, 0.75]);
+        let (leader, share) = CifarSignSgd.tuned_by(curve);
+        assert_eq!((leader.group.as_str(), leader.batch, share), ("ResNet-18, CIFAR-100, batch 128", 128, 1.0 / 16.0));
+        let config = CifarSignSgd::config(&leader, 1, &setup).unwrap();
+        assert_eq!((config.epochs, config.schedule.drops.len()), (100.0, 0));
+        let config = CifarSignSgd::config(curve, 1, &setup).unwrap();
         assert_eq!(config.algorithm.to_string(), "compressed-sgd:momentum=0.9,weight-decay=0.0005");
     }
 }

@@ -49,6 +49,10 @@ impl Test for Share {
     fn judge(&self, seeds: &Seeds, parts: usize) -> Finding {
         let values = seeds.values();
         let (n, happened) = (values.len(), values.iter().filter(|v| **v >= 0.5).count());
+        if values.iter().any(|v| v.is_nan()) {
+            let none = values.iter().filter(|v| v.is_nan()).count();
+            return Finding { verdict: Verdict::Undecided, figures: format!("not a number in {none} of {n} seeds") };
+        }
         let error = 1.0 - CONFIDENCE;
         let (low, high) = limits(happened, n, error);
         let wide = limits(happened, n, error / parts.max(1) as f64);
@@ -89,5 +93,7 @@ mod tests {
         }
         assert_eq!(least.judge(&seeds(0, 5), 1).verdict, Verdict::Fails);
         assert_eq!(least.judge(&seeds(0, 5), 100).verdict, Verdict::Undecided);
+        let none = seeds(0, 10).map(|_| f64::NAN);
+        assert_eq!([&least, &most].map(|test| test.judge(&none, 1).verdict), [Verdict::Undecided; 2]);
     }
 }
