@@ -91,7 +91,7 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
         let (finished, all) = done.curves;
         say(format!("{}: {finished} of {all} curves, {}", done.name, clock(done.time)))?;
         for claim in &done.claims {
-            say(format!("  {}: {}", claim.verdict(), claim.claim))?;
+            say(format!("  {}: {}", claim.word(), claim.claim))?;
             say(format!("    measured {}; required: {}", claim.measured, claim.required))?;
         }
     }
