@@ -1,7 +1,5 @@
 //! Values as small whole multiples of a step, and as signed powers of two.
 
-use rayon::prelude::*;
-
 use super::bytes::{Reader, put_floats, put_varint, varint_bytes};
 use super::entropy;
 use crate::error::WireError;
@@ -46,8 +44,7 @@ impl Levels {
         out.push(self.most);
         put_varint(self.bucket as u64, out);
         put_floats(&self.steps, out);
-        let most = i16::from(self.most);
-        self.plan().encode(&self.levels, |l| (i16::from(l) + most) as usize, out);
+        self.plan().encode(&self.levels, self.index(), out);
     }
 
     pub(super) fn decode(count: usize, reader: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -61,33 +58,24 @@ impl Levels {
             _ => return Err(malformed("the bucket size is not in 1 … 2^32 − 1")),
         };
         let steps = reader.floats(count.div_ceil(bucket) as u64)?;
-        let mut levels = Vec::with_capacity(count.min(1 << 16));
-        let middle = i16::from(most);
-        entropy::decode(reader, count, 2 * usize::from(most) + 1, |s| levels.push((s as i16 - middle) as i8))?;
+        let levels = entropy::decode(reader, count, alphabet(most), |s| (s as u8).wrapping_sub(most) as i8)?;
         Ok(Self { most, bucket, steps, levels })
     }
 
     fn plan(&self) -> entropy::Plan {
-        let middle = self.levels.par_chunks(1 << 18).map(|chunk| {
-            // Four tables, so that runs of one level do not wait for each other.
-            let mut counts = [[0u32; 256]; 4];
-            chunk.iter().enumerate().for_each(|(i, l)| counts[i % 4][usize::from(*l as u8)] += 1);
-            counts.iter().fold([0u64; 256], |mut sum, c| {
-                sum.iter_mut().zip(c).for_each(|(s, c)| *s += u64::from(*c));
-                sum
-            })
-        });
-        let counts = middle.reduce(
-            || [0; 256],
-            |mut a, b| {
-                a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-                a
-            },
-        );
-        let most = i16::from(self.most);
-        let histogram: Vec<u64> = (-most..=most).map(|l| counts[usize::from(l as i8 as u8)]).collect();
-        entropy::Plan::new(&histogram)
+        entropy::Plan::new(&self.levels, alphabet(self.most), self.index())
     }
+
+    /// The symbol of a level.
+    fn index(&self) -> impl Fn(i8) -> usize + Sync {
+        let most = self.most;
+        move |level| usize::from((level as u8).wrapping_add(most))
+    }
+}
+
+/// The number of levels, zero among them.
+fn alphabet(most: u8) -> usize {
+    2 * usize::from(most) + 1
 }
 
 /// Signed powers of two, all times one scale: nine bits of information each.
@@ -132,15 +120,11 @@ impl Powers {
 
     pub(super) fn decode(count: usize, reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let scale = reader.float("a scale")?;
-        let mut codes = Vec::with_capacity(count.min(1 << 16));
-        entropy::decode(reader, count, Self::CODES, |s| codes.push(s as u16))?;
-        Ok(Self { scale, codes })
+        Ok(Self { scale, codes: entropy::decode(reader, count, Self::CODES, |s| s as u16)? })
     }
 
     fn plan(&self) -> entropy::Plan {
-        let mut histogram = vec![0; Self::CODES];
-        self.codes.iter().for_each(|c| histogram[usize::from(*c)] += 1);
-        entropy::Plan::new(&histogram)
+        entropy::Plan::new(&self.codes, Self::CODES, usize::from)
     }
 }
 

@@ -13,6 +13,7 @@ mod kind;
 mod levels;
 mod low_rank;
 mod mean;
+mod packed;
 mod prepared;
 mod signs;
 mod sketch;
