@@ -278,6 +278,12 @@ pub fn encode_message(message: &Message) -> Vec<u8> {
     wire::encode(message.payloads.iter().map(|p| &**p).chain(&notes))
 }
 
+/// The same in place of what `out` holds, whose room is used again.
+pub fn encode_message_into(message: &Message, out: &mut Vec<u8>) {
+    let notes = notes(message);
+    wire::encode_into(message.payloads.iter().map(|p| &**p).chain(&notes), out);
+}
+
 /// Reads a message from bytes that nobody vouches for, its notes still among the payloads, see
 /// [`Message::read_as`]. `limit` bounds the coordinates of all together. Values may be infinite or NaN, see
 /// [`Message::is_finite`].

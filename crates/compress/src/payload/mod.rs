@@ -185,6 +185,15 @@ impl Payload {
         1 + varint_bytes(self.len() as u64) + of!(self, kind => kind.num_bytes())
     }
 
+    /// What its size is at least, from nothing but numbers of coordinates.
+    fn least_bytes(&self) -> usize {
+        match (self, of!(self, kind => kind.values())) {
+            (_, Some(values)) => values.least_bytes(),
+            (Self::Sum(sum), _) => sum.parts.iter().map(Self::least_bytes).sum(),
+            _ => of!(self, kind => kind.num_bytes()),
+        }
+    }
+
     /// The same places with other values, where it is sparse; floats of their own otherwise.
     pub fn with_values(&self, values: Vec<f32>) -> Self {
         match self {
