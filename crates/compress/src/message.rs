@@ -228,22 +228,31 @@ fn one(c: &dyn Compressor, mut source: Source<'_>, unit: &Unit, key: &Key, memo:
 /// one draw add, all else becomes dense. A single message of n = 1 is passed on as it is. Where the sum leaves the range
 /// of f32, and the mean does not, it is summed in f64.
 pub fn mean(inbox: &[Option<&Message>], layout: &Layout) -> Message {
+    mean_into(inbox, layout, Message::new())
+}
+
+/// The same in the room of an earlier mean, whatever it says, where nobody else holds its payloads: a round after the
+/// first need not ask the system for memory.
+pub fn mean_into(inbox: &[Option<&Message>], layout: &Layout, room: Message) -> Message {
     let n = inbox.len();
-    let each = |(u, unit): (usize, &Unit)| {
+    let mut rooms: Vec<Vec<f32>> =
+        room.payloads.into_iter().map(|p| Arc::into_inner(p).map_or(Vec::new(), Payload::into_room)).collect();
+    rooms.resize(layout.units().len(), Vec::new());
+    let each = |((u, unit), room): ((usize, &Unit), Vec<f32>)| {
         let parts: Vec<&Arc<Payload>> = inbox.iter().flatten().map(|m| &m.payloads[u]).collect();
         match parts.as_slice() {
             [one] if n == 1 => (*one).clone(),
-            _ => Arc::new(mean_of(&parts.iter().map(|p| &***p).collect::<Vec<_>>(), n, unit.len())),
+            _ => Arc::new(mean_of(&parts.iter().map(|p| &***p).collect::<Vec<_>>(), n, unit.len(), room)),
         }
     };
-    layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
+    layout.units().par_iter().enumerate().zip(rooms).map(each).collect::<Vec<_>>().into()
 }
 
 /// The mean over n of the payloads that stand at this place of every message, as floats; empty where nobody
 /// said anything. For rounds that are not about every unit.
 pub fn mean_at(inbox: &[Option<&Message>], place: usize) -> Vec<f32> {
     let parts: Vec<&Payload> = inbox.iter().flatten().map(|m| &*m.payloads[place]).collect();
-    if parts.is_empty() { Vec::new() } else { mean_of(&parts, inbox.len(), 0).decode() }
+    if parts.is_empty() { Vec::new() } else { mean_of(&parts, inbox.len(), 0, Vec::new()).decode() }
 }
 
 /// sign(Σ sign), coordinate by coordinate, ties and zeros counting as +1; a worker that is absent has no vote.
@@ -278,7 +287,7 @@ pub fn encode_message(message: &Message) -> Vec<u8> {
     wire::encode(message.payloads.iter().map(|p| &**p).chain(&notes))
 }
 
-/// The same in place of what `out` holds, whose room is used again.
+/// Appends a message as bytes to `out`, whose room may be that of an earlier one.
 pub fn encode_message_into(message: &Message, out: &mut Vec<u8>) {
     let notes = notes(message);
     wire::encode_into(message.payloads.iter().map(|p| &**p).chain(&notes), out);

@@ -157,3 +157,72 @@ dispatch! {
         y.iter_mut().zip(codes).for_each(|(y, c)| *y += a * (power(*c) * v.scale));
     }
 }
+
+/// Whether all have their steps at the same places, every one for whole groups of 64 values.
+pub(super) fn share_steps(all: &[&Levels]) -> bool {
+    all.first().is_some_and(|first| first.bucket.is_multiple_of(64) && all.iter().all(|v| v.bucket == first.bucket))
+}
+
+/// The mean over n of such levels, from value `start`, a multiple of 64, on: what each says is added in order to zero.
+pub(super) fn mean(all: &[&Levels], n: usize, start: usize, mean: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if crate::simd::level() == crate::simd::Level::Avx512 {
+        // SAFETY: `level` has found it on this processor.
+        return unsafe { avx512(all, n as f32, start, mean) };
+    }
+    groups_mean(all, n as f32, start, mean);
+}
+
+dispatch! {
+    fn groups_mean(all: &[&Levels], n: f32, start: usize, mean: &mut [f32]) {
+        for (g, mean) in mean.chunks_mut(64).enumerate() {
+            let at = start + 64 * g;
+            let mut sums = [0.0f32; 64];
+            for v in all {
+                let step = v.steps[at / v.bucket];
+                let levels = &v.levels[at..at + mean.len()];
+                sums.iter_mut().zip(levels).for_each(|(s, l)| *s += f32::from(*l) * step);
+            }
+            mean.iter_mut().zip(sums).for_each(|(m, s)| *m = s / n);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(all: &[&Levels], n: f32, start: usize, mean: &mut [f32]) {
+    use std::arch::x86_64::*;
+
+    let (whole, rest) = mean.as_chunks_mut::<64>();
+    // By a power of two a product is the quotient.
+    let over = (n.to_bits() & 0x7f_ffff == 0).then(|| _mm512_set1_ps(1.0 / n));
+    let divisor = _mm512_set1_ps(n);
+    let bucket = all[0].bucket;
+    let (mut step, mut left) = (start / bucket, bucket - start % bucket);
+    for (g, mean) in whole.iter_mut().enumerate() {
+        let mut sums = [_mm512_setzero_ps(); 4];
+        for v in all {
+            let of = _mm512_set1_ps(v.steps[step]);
+            let levels: &[i8; 64] = v.levels[start + 64 * g..].first_chunk().expect("as long as the mean");
+            for (sum, levels) in sums.iter_mut().zip(levels.as_chunks::<16>().0) {
+                // SAFETY: `levels` is sixteen bytes.
+                let levels = unsafe { _mm_loadu_si128(levels.as_ptr().cast()) };
+                let levels = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(levels));
+                *sum = _mm512_add_ps(*sum, _mm512_mul_ps(levels, of));
+            }
+        }
+        left -= 64;
+        if left == 0 {
+            (step, left) = (step + 1, bucket);
+        }
+        for (mean, sum) in mean.as_chunks_mut::<16>().0.iter_mut().zip(sums) {
+            let quotient = match over {
+                Some(over) => _mm512_mul_ps(sum, over),
+                None => _mm512_div_ps(sum, divisor),
+            };
+            // SAFETY: `mean` is sixteen floats.
+            unsafe { _mm512_storeu_ps(mean.as_mut_ptr(), quotient) };
+        }
+    }
+    groups_mean(all, n, start + 64 * whole.len(), rest);
+}

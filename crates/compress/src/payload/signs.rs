@@ -34,6 +34,12 @@ fn code(low: f32, high: f32) -> u8 {
     }
 }
 
+impl Signs {
+    fn bits(&self) -> Bits<'_> {
+        Bits { words: &self.words, low: self.low, high: self.high }
+    }
+}
+
 impl Kind for Signs {
     const CODES: std::ops::RangeInclusive<u8> = UNIT..=LEVELS;
 
@@ -42,13 +48,11 @@ impl Kind for Signs {
     }
 
     fn bound(&self) -> f64 {
-        let (low, high) = (f64::from(self.low.abs()), f64::from(self.high.abs()));
-        if low.is_nan() { low } else { low.max(high) + 0.0 * high }
+        self.bits().bound()
     }
 
     fn prepare<'a>(&'a self, parts: &mut Vec<Part<'a>>) {
-        let Self { words, low, high, .. } = self;
-        parts.push(Part::Bits(Bits { words, low: *low, high: *high }));
+        parts.push(Part::Bits(self.bits()));
     }
 
     fn code(&self) -> u8 {

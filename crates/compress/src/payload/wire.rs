@@ -67,10 +67,10 @@ pub fn encode<'a>(payloads: impl IntoIterator<Item = &'a Payload, IntoIter: Clon
     out
 }
 
-/// The same in place of what `out` holds, whose room is used again.
+/// Appends payloads as one message.
 pub fn encode_into<'a>(payloads: impl IntoIterator<Item = &'a Payload, IntoIter: Clone>, out: &mut Vec<u8>) {
     let payloads = payloads.into_iter();
-    out.clear();
+    let start = out.len();
     out.reserve(HEADER + payloads.clone().map(|p| 6 + p.least_bytes()).sum::<usize>());
     out.extend_from_slice(b"BB");
     out.extend_from_slice(&[VERSION, 0]);
@@ -80,11 +80,12 @@ pub fn encode_into<'a>(payloads: impl IntoIterator<Item = &'a Payload, IntoIter:
         payload.encode(out);
         count += 1;
     }
-    let body = (out.len() - HEADER) as u64;
-    out[4..8].copy_from_slice(&count.to_le_bytes());
-    out[8..16].copy_from_slice(&body.to_le_bytes());
-    let crc = checksum(out);
-    out[16..20].copy_from_slice(&crc.to_le_bytes());
+    let message = &mut out[start..];
+    let body = (message.len() - HEADER) as u64;
+    message[4..8].copy_from_slice(&count.to_le_bytes());
+    message[8..16].copy_from_slice(&body.to_le_bytes());
+    let crc = checksum(message);
+    message[16..20].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// Reads the payloads of a message from bytes that nobody vouches for. `limit` bounds the coordinates of all
