@@ -35,6 +35,7 @@ mod memo;
 mod message;
 pub mod payload;
 pub mod random;
+mod room;
 mod simd;
 mod source;
 pub mod text;
@@ -58,7 +59,7 @@ pub use layout::{Layout, LayoutError, Parameter, Policy, Scope, Unit};
 pub use memo::Memo;
 pub use message::{
     Correction, Message, Note, compress, decode_into, decode_message, encode_message, encode_message_into, feedback,
-    majority, mean, mean_at, mean_into, message_bytes,
+    majority, mean, mean_at, message_bytes,
 };
 pub use payload::Payload;
 pub use random::{Philox, Stream};

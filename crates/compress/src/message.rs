@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::layout::{Layout, Unit};
 use crate::memo::Memo;
 use crate::payload::{Payload, Signs, Sketch, mean_of, wire};
+use crate::room;
 use crate::source::{Source, Update};
 use crate::vector::Vector;
 
@@ -106,6 +107,12 @@ impl Message {
     pub fn with_note(mut self, note: Note) -> Self {
         self.notes.push(note);
         self
+    }
+
+    /// Ends with its memory left to the messages to come, as far as nobody else holds its payloads: a step after the
+    /// first then asks the system for none. Whoever lets go of a message as long as a model should say so.
+    pub fn recycle(self) {
+        self.payloads.into_iter().filter_map(Arc::into_inner).for_each(room::give);
     }
 
     /// Whether every number in it, and all that it decodes to, is finite.
@@ -228,31 +235,22 @@ fn one(c: &dyn Compressor, mut source: Source<'_>, unit: &Unit, key: &Key, memo:
 /// one draw add, all else becomes dense. A single message of n = 1 is passed on as it is. Where the sum leaves the range
 /// of f32, and the mean does not, it is summed in f64.
 pub fn mean(inbox: &[Option<&Message>], layout: &Layout) -> Message {
-    mean_into(inbox, layout, Message::new())
-}
-
-/// The same in the room of an earlier mean, whatever it says, where nobody else holds its payloads: a round after the
-/// first need not ask the system for memory.
-pub fn mean_into(inbox: &[Option<&Message>], layout: &Layout, room: Message) -> Message {
     let n = inbox.len();
-    let mut rooms: Vec<Vec<f32>> =
-        room.payloads.into_iter().map(|p| Arc::into_inner(p).map_or(Vec::new(), Payload::into_room)).collect();
-    rooms.resize(layout.units().len(), Vec::new());
-    let each = |((u, unit), room): ((usize, &Unit), Vec<f32>)| {
+    let each = |(u, unit): (usize, &Unit)| {
         let parts: Vec<&Arc<Payload>> = inbox.iter().flatten().map(|m| &m.payloads[u]).collect();
         match parts.as_slice() {
             [one] if n == 1 => (*one).clone(),
-            _ => Arc::new(mean_of(&parts.iter().map(|p| &***p).collect::<Vec<_>>(), n, unit.len(), room)),
+            _ => Arc::new(mean_of(&parts.iter().map(|p| &***p).collect::<Vec<_>>(), n, unit.len())),
         }
     };
-    layout.units().par_iter().enumerate().zip(rooms).map(each).collect::<Vec<_>>().into()
+    layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
 }
 
 /// The mean over n of the payloads that stand at this place of every message, as floats; empty where nobody
 /// said anything. For rounds that are not about every unit.
 pub fn mean_at(inbox: &[Option<&Message>], place: usize) -> Vec<f32> {
     let parts: Vec<&Payload> = inbox.iter().flatten().map(|m| &*m.payloads[place]).collect();
-    if parts.is_empty() { Vec::new() } else { mean_of(&parts, inbox.len(), 0, Vec::new()).decode() }
+    if parts.is_empty() { Vec::new() } else { mean_of(&parts, inbox.len(), 0).decode() }
 }
 
 /// sign(Σ sign), coordinate by coordinate, ties and zeros counting as +1; a worker that is absent has no vote.

@@ -42,6 +42,17 @@ fn word(draw: u64, j: usize) -> u32 {
     Philox::block(draw, (16 * (j / 64) + j % 16) as u64)[j % 64 / 16]
 }
 
+/// The half word of coordinate j.
+fn half(draw: u64, j: usize) -> f64 {
+    let word = Philox::block(draw, (16 * (j / 128) + j % 16) as u64)[j % 128 / 32];
+    f64::from(word >> (j / 16 % 2 * 16) & 0xffff)
+}
+
+/// What decides where the half word does not.
+fn tie(draw: u64, j: usize) -> f64 {
+    f64::from(Philox::block(draw, 1 << 63 | j as u64)[0] >> 8) / f64::from(1 << 24)
+}
+
 fn quantise(x: &[f32], s: u8, bucket: usize, max: bool, factor: f64, draw: u64) -> Payload {
     let (mut steps, mut levels) = (Vec::new(), Vec::new());
     for (b, x) in x.chunks(bucket).enumerate() {
@@ -55,9 +66,9 @@ fn quantise(x: &[f32], s: u8, bucket: usize, max: bool, factor: f64, draw: u64) 
         let step = (norm / f64::from(s)) as f32;
         steps.push((norm / f64::from(s) * factor) as f32);
         for (i, x) in x.iter().enumerate() {
-            let ratio = if step == 0.0 { 0.0 } else { (x.abs() / step).min(f32::from(s)) };
-            let chance = f64::from(ratio.fract());
-            let up = f64::from(word(draw, b * bucket + i) >> 8) / f64::from(1 << 24) < chance;
+            let ratio = if step == 0.0 { 0.0 } else { (x.abs() * (1.0 / step)).min(f32::from(s)) };
+            let open = f64::from(ratio.fract()) * 65536.0 - half(draw, b * bucket + i);
+            let up = open >= 1.0 || open > 0.0 && tie(draw, b * bucket + i) < open;
             let level = ratio.floor() as i8 + i8::from(up);
             levels.push(if x.is_sign_negative() { -level } else { level });
         }

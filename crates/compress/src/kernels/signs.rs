@@ -4,6 +4,7 @@ use super::masks::not_negative;
 use super::sums;
 use super::sweep::{BLOCK, Sweep, task};
 use crate::payload::Bits;
+use crate::room;
 use crate::simd::dispatch;
 
 /// Signs, a set bit where a coordinate is not negative.
@@ -26,7 +27,7 @@ pub(crate) fn and_sides(source: &mut impl Sweep) -> (Vec<u64>, [f64; 2]) {
 /// Signs, and what is said of every block.
 fn with<T: Clone + Default + Send>(source: &mut impl Sweep, of: impl Fn(&[f32]) -> T + Sync) -> (Vec<u64>, Vec<T>) {
     let len = source.len();
-    let mut words = vec![0; len.div_ceil(64)];
+    let mut words = room::take(len.div_ceil(64));
     let mut blocks = vec![T::default(); len.div_ceil(BLOCK)];
     let outputs = words.chunks_mut(task(BLOCK) / 64).zip(blocks.chunks_mut(task(BLOCK) / BLOCK));
     source.sweep(BLOCK, &mut outputs.collect::<Vec<_>>(), |(words, blocks), start, x| {

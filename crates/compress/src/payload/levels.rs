@@ -36,6 +36,18 @@ impl Levels {
         add_levels(a, self, start, y);
     }
 
+    /// The levels from value `start` on, `len` of them: those of each step by themselves, with the first one's place.
+    #[inline(always)]
+    pub(crate) fn steps_on(&self, start: usize, len: usize, mut visit: impl FnMut(f32, &[i8], usize)) {
+        let (mut at, end) = (start, start + len);
+        while at < end {
+            let bucket = at / self.bucket;
+            let next = (bucket.saturating_add(1)).saturating_mul(self.bucket).min(end);
+            visit(self.steps[bucket], &self.levels[at..next], at);
+            at = next;
+        }
+    }
+
     pub(super) fn num_bytes(&self) -> usize {
         1 + varint_bytes(self.bucket as u64) + 4 * self.steps.len() + self.plan().num_bytes()
     }
@@ -136,18 +148,9 @@ fn power(code: u16) -> f32 {
 
 dispatch! {
     fn add_levels(a: f32, v: &Levels, start: usize, y: &mut [f32]) {
-        let mut at = start;
-        let mut rest = y;
-        while !rest.is_empty() {
-            let bucket = at / v.bucket;
-            let end = (bucket.saturating_add(1)).saturating_mul(v.bucket);
-            let (y, more) = rest.split_at_mut((end - at).min(rest.len()));
-            let step = v.steps[bucket];
-            let levels = &v.levels[at..at + y.len()];
-            y.iter_mut().zip(levels).for_each(|(y, l)| *y += a * (f32::from(*l) * step));
-            at += y.len();
-            rest = more;
-        }
+        v.steps_on(start, y.len(), |step, levels, at| {
+            y[at - start..].iter_mut().zip(levels).for_each(|(y, l)| *y += a * (f32::from(*l) * step));
+        });
     }
 }
 
@@ -158,9 +161,12 @@ dispatch! {
     }
 }
 
-/// Whether all have their steps at the same places, every one for whole groups of 64 values.
+/// Whether all have their steps at the same places, every one for whole groups of 64 values, or for all of them.
 pub(super) fn share_steps(all: &[&Levels]) -> bool {
-    all.first().is_some_and(|first| first.bucket.is_multiple_of(64) && all.iter().all(|v| v.bucket == first.bucket))
+    all.first().is_some_and(|first| {
+        (first.bucket.is_multiple_of(64) || first.bucket >= first.levels.len())
+            && all.iter().all(|v| v.bucket == first.bucket)
+    })
 }
 
 /// The mean over n of such levels, from value `start`, a multiple of 64, on: what each says is added in order to zero.

@@ -8,23 +8,21 @@ use super::{Drawn, Levels, Payload, Sketch, Sparse, Values, levels};
 use crate::kernels::finite::all_finite;
 use crate::kernels::signs;
 use crate::kernels::sweep::{self, BLOCK, task};
+use crate::room;
 use crate::simd::dispatch;
 
 /// (1/n)·Σ of the parts, of `len` coordinates each where there are any, in their order.
 ///
 /// As sparse as they allow: sparse ones merge, random-k payloads and sketches of one draw add, all else becomes dense.
 /// Sums are of f32; where one of them leaves its range and the mean need not, it is summed again in f64.
-pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize, mut room: Vec<f32>) -> Payload {
+pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize) -> Payload {
     // The values of a second round may be fewer than the unit's coordinates.
     let len = parts.first().map_or(len, |p| p.len());
     drawn(parts, n).or_else(|| sketch(parts, n)).or_else(|| sparse(parts, n, len)).unwrap_or_else(|| {
         let parts: Vec<Prepared<'_>> = parts.iter().map(|p| Prepared::new(p)).collect();
-        if room.len() != len {
-            // Fresh zeros, which the system need not write before the threads do.
-            room = vec![0.0; len];
-        }
+        let mut mean = room::take(len);
         let whole = Whole::new(&parts);
-        sweep::each(&mut room, |start, mean| {
+        sweep::each(&mut mean, |start, mean| {
             for (b, mean) in mean.chunks_mut(STRIP).enumerate() {
                 let start = start + b * STRIP;
                 match &whole {
@@ -34,7 +32,7 @@ pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize, mut room: Vec<f3
                 }
             }
         });
-        Payload::floats(room)
+        Payload::floats(mean)
     })
 }
 
@@ -54,7 +52,11 @@ impl<'a> Whole<'a> {
         if let Some(bits) = parts.iter().map(Prepared::bits).collect::<Option<Vec<_>>>() {
             return finite(bits.iter().map(Bits::bound).sum()).then_some(Self::Bits(bits));
         }
-        let levels: Vec<&Levels> = parts.iter().map(Prepared::levels).collect::<Option<_>>()?;
+        let levels = |part: &Prepared<'a>| match part.dense() {
+            Some(Values::Levels(levels)) => Some(levels),
+            _ => None,
+        };
+        let levels: Vec<&Levels> = parts.iter().map(levels).collect::<Option<_>>()?;
         let alike = levels::share_steps(&levels) && finite(levels.iter().map(|l| l.bound()).sum());
         alike.then_some(Self::Levels(levels))
     }

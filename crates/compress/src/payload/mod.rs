@@ -185,14 +185,6 @@ impl Payload {
         1 + varint_bytes(self.len() as u64) + of!(self, kind => kind.num_bytes())
     }
 
-    /// The memory of its floats, where it has some for every coordinate.
-    pub(crate) fn into_room(self) -> Vec<f32> {
-        match self {
-            Self::Dense(Dense { values: Values::F32(values) }) => values,
-            _ => Vec::new(),
-        }
-    }
-
     /// What its size is at least, from nothing but numbers of coordinates.
     fn least_bytes(&self) -> usize {
         match (self, of!(self, kind => kind.values())) {

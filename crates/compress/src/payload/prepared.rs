@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::Payload;
-use super::levels::Levels;
 use super::stretch::{Stretch, within};
 use super::values::Values;
 use crate::simd::dispatch;
@@ -66,10 +65,10 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// The levels, if it is a level a coordinate and nothing else.
-    pub fn levels(&self) -> Option<&'a Levels> {
+    /// The values, if it is a value a coordinate and nothing else.
+    pub fn dense(&self) -> Option<&'a Values> {
         match *self.0.as_slice() {
-            [Part::Dense(Values::Levels(levels))] => Some(levels),
+            [Part::Dense(values)] => Some(values),
             _ => None,
         }
     }

@@ -1,9 +1,11 @@
 //! Random words for every coordinate of a vector, wherever one begins.
 //!
 //! Coordinate j takes word (j mod 64) div 16 of Philox block 16·(j div 64) + j mod 16, so that sixteen blocks are
-//! computed side by side.
+//! computed side by side. Where half a word is enough, every row of sixteen words serves two rows of coordinates, first
+//! with its low halves, then with its high ones.
 
 use super::Philox;
+use crate::simd::dispatch;
 
 /// Coordinates that share sixteen blocks.
 pub(crate) const GROUP: usize = 64;
@@ -21,6 +23,36 @@ pub(crate) fn words(draw: u64, start: usize, out: &mut [u32]) {
         crate::simd::Level::Baseline => {}
     }
     groups(out, |i, group| plain(draw, first + 16 * i, group));
+}
+
+/// Coordinates that share sixteen blocks of halves.
+pub(crate) const HALVES: usize = 2 * GROUP;
+
+/// The half words of the stream `draw` for the coordinates from `start`, a multiple of 128, on.
+pub(crate) fn halves(draw: u64, start: usize, out: &mut [u16]) {
+    debug_assert_eq!(start % HALVES, 0);
+    let mut buffer = [0u32; 4 * GROUP];
+    for (i, out) in out.chunks_mut(8 * GROUP).enumerate() {
+        let buffer = &mut buffer[..out.len().div_ceil(HALVES) * GROUP];
+        words(draw, start / 2 + 4 * GROUP * i, buffer);
+        split(buffer, out);
+    }
+}
+
+dispatch! {
+    fn split(words: &[u32], out: &mut [u16]) {
+        let words = words.as_chunks::<16>().0;
+        let (whole, rest) = out.as_chunks_mut::<32>();
+        for (words, out) in words.iter().zip(&mut *whole) {
+            for l in 0..16 {
+                out[l] = words[l] as u16;
+                out[16 + l] = (words[l] >> 16) as u16;
+            }
+        }
+        for (l, out) in rest.iter_mut().enumerate() {
+            *out = (words[whole.len()][l % 16] >> (l / 16 * 16)) as u16;
+        }
+    }
 }
 
 #[inline(always)]
@@ -154,6 +186,20 @@ mod tests {
                 // SAFETY: both levels above the baseline have AVX2.
                 unsafe { avx2(draw, first, &mut got) };
                 assert_eq!(got, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn halves_are_those_of_the_words() {
+        for start in [0, 128, 128 * 999] {
+            for len in [1, 15, 17, 31, 32, 33, 128, 500, 1024, 1300] {
+                let mut got = vec![0; len];
+                halves(9, start, &mut got);
+                for (j, got) in (start..).zip(got) {
+                    let block = Philox::block(9, (16 * (j / 128) + j % 16) as u64);
+                    assert_eq!(got, (block[j % 128 / 32] >> (j / 16 % 2 * 16)) as u16, "coordinate {j}");
+                }
             }
         }
     }
