@@ -2,7 +2,7 @@
 
 use super::sums;
 use super::sweep::{BLOCK, Sweep, task};
-use crate::random::{HALVES, Philox, halves, words};
+use crate::random::{GROUP, words};
 use crate::room;
 use crate::simd::dispatch;
 
@@ -50,7 +50,7 @@ impl Quantiser {
     /// Rounds the coordinates from `start`, a multiple of the bucket size, on.
     fn block(&self, start: usize, x: &[f32], steps: &mut [f32], levels: &mut [i8]) {
         const SIZE: usize = 1024;
-        let mut buffer = [0u16; SIZE];
+        let mut buffer = [0u32; SIZE];
         let (chunks, most) = (x.chunks(self.bucket).zip(levels.chunks_mut(self.bucket)), f64::from(self.most));
         for ((i, (x, levels)), sent) in chunks.enumerate().zip(steps) {
             let norm = match self.norm {
@@ -60,11 +60,11 @@ impl Quantiser {
             let step = ((norm / most) as f32).min(f32::MAX);
             *sent = ((norm / most * self.factor) as f32).min(f32::MAX);
             let mut at = start + i * self.bucket;
-            for (x, levels) in x.chunks(SIZE - HALVES).zip(levels.chunks_mut(SIZE - HALVES)) {
+            for (x, levels) in x.chunks(SIZE - GROUP).zip(levels.chunks_mut(SIZE - GROUP)) {
                 // The stream comes in groups of 128; a bucket may begin within one.
-                let skip = at % HALVES;
-                halves(self.draw, at - skip, &mut buffer[..skip + x.len()]);
-                round(x, &buffer[skip..][..x.len()], Scale::new(step), f32::from(self.most), self.draw, at, levels);
+                let skip = at % GROUP;
+                words(self.draw, at - skip, &mut buffer[..skip + x.len()]);
+                round(x, &buffer[skip..][..x.len()], Scale::new(step), f32::from(self.most), levels);
                 at += x.len();
             }
         }
@@ -92,70 +92,42 @@ impl Scale {
     }
 }
 
-/// Every ratio to one of its neighbours: to the upper one where its fraction, of which half a random word is the first
-/// sixteen binary digits, is the larger. In the one case of 65536 in which these digits do not decide, 24 others do.
-fn round(x: &[f32], halves: &[u16], scale: Scale, most: f32, draw: u64, start: usize, levels: &mut [i8]) {
-    let undecided = match scale {
-        Scale::Zero => return levels.fill(0),
-        Scale::Times(over) => round_times(x, halves, over, most, levels),
-        Scale::Over(step) => round_over(x, halves, step, most, levels),
-    };
-    if undecided {
-        for (j, ((x, half), level)) in x.iter().zip(halves).zip(levels).enumerate() {
-            let ratio = match scale {
-                Scale::Times(over) => x.abs() * over,
-                Scale::Zero => 0.0,
-                Scale::Over(step) => x.abs() / step,
-            };
-            let (whole, open) = split(ratio, *half, most);
-            if open > 0.0 && open < 1.0 {
-                // Blocks that no coordinate has.
-                let spare = Philox::block(draw, 1 << 63 | (start + j) as u64)[0];
-                let up = (spare >> 8) as f32 * (1.0 / (1 << 24) as f32) < open;
-                let magnitude = whole + i32::from(up);
-                *level = (if x.is_sign_negative() { -magnitude } else { magnitude }) as i8;
-            }
-        }
+/// Every ratio to one of its neighbours: to the upper one where its fraction is the larger of it and 24 random digits.
+fn round(x: &[f32], words: &[u32], scale: Scale, most: f32, levels: &mut [i8]) {
+    match scale {
+        Scale::Zero => levels.fill(0),
+        Scale::Times(over) => round_times(x, words, over, most, levels),
+        Scale::Over(step) => round_over(x, words, step, most, levels),
     }
 }
 
-/// The lower neighbour; and 2¹⁶ times the fraction less the half word: up where it is positive, but in (0, 1) only with
-/// this chance.
 #[inline(always)]
-fn split(ratio: f32, half: u16, most: f32) -> (i32, f32) {
-    let ratio = if ratio < most { ratio } else { most };
-    // SAFETY: `ratio` lies in 0 … 127, and is 127 at most for NaN too.
-    let whole = unsafe { ratio.to_int_unchecked::<i32>() };
-    (whole, (ratio - whole as f32) * (1 << 16) as f32 - f32::from(half))
-}
-
-/// Whether some are undecided.
-#[inline(always)]
-fn round_by(x: &[f32], halves: &[u16], ratio: impl Fn(f32) -> f32, most: f32, levels: &mut [i8]) -> bool {
-    let mut undecided = 0u32;
-    for ((x, half), level) in x.iter().zip(halves).zip(levels) {
-        let (whole, open) = split(ratio(x.abs()), *half, most);
-        let magnitude = whole + i32::from(open > 0.0);
-        undecided |= u32::from((open > 0.0) & (open < 1.0));
+fn round_by(x: &[f32], words: &[u32], ratio: impl Fn(f32) -> f32, most: f32, levels: &mut [i8]) {
+    for ((x, word), level) in x.iter().zip(words).zip(levels) {
+        let ratio = ratio(x.abs());
+        let ratio = if ratio < most { ratio } else { most };
+        // SAFETY: `ratio` lies in 0 … 127, and is 127 at most for NaN too.
+        let whole = unsafe { ratio.to_int_unchecked::<i32>() };
+        let up = ((word >> 8) as i32 as f32) < (ratio - whole as f32) * (1 << 24) as f32;
+        let magnitude = whole + i32::from(up);
         *level = (if x.is_sign_negative() { -magnitude } else { magnitude }) as i8;
     }
-    undecided != 0
 }
 
 dispatch! {
-    fn round_times(x: &[f32], halves: &[u16], over: f32, most: f32, levels: &mut [i8]) -> bool {
-        round_by(x, halves, |x| x * over, most, levels)
+    fn round_times(x: &[f32], words: &[u32], over: f32, most: f32, levels: &mut [i8]) {
+        round_by(x, words, |x| x * over, most, levels);
     }
 }
 
 dispatch! {
-    fn round_over(x: &[f32], halves: &[u16], step: f32, most: f32, levels: &mut [i8]) -> bool {
-        round_by(x, halves, |x| x / step, most, levels)
+    fn round_over(x: &[f32], words: &[u32], step: f32, most: f32, levels: &mut [i8]) {
+        round_by(x, words, |x| x / step, most, levels);
     }
 }
 
 dispatch! {
-    /// Rounds the coordinates from `start`, a multiple of 64, on, to powers of two: the mantissa is the chance
+    /// Rounds the coordinates from `start`, a multiple of 128, on, to powers of two: the mantissa is the chance
     /// of the next exponent.
     fn powers(draw: u64, start: usize, x: &[f32], codes: &mut [u16]) {
         let mut buffer = [0u32; 256];

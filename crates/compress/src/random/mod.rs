@@ -11,4 +11,4 @@ pub use streams::Stream;
 pub use subset::subset;
 
 pub(crate) use subset::extend_subset;
-pub(crate) use words::{HALVES, halves, words};
+pub(crate) use words::{GROUP, words};
