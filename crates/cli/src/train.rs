@@ -200,10 +200,10 @@ fn launched(args: Args) -> Result<(), Failure> {
     let there = mpi.leave();
     match outcome {
         // Of those that can speak one does.
-        Err(Failure::Error(own)) if there.first() == Some(&rank) => Err(Failure::Error(match mpi.failure() {
-            Some((origin, why)) if !own.contains("rank ") => format!("rank {origin}: {why}"),
-            _ => own,
-        })),
+        Err(Failure::Error(own)) if there.first() == Some(&rank) => {
+            let named = own.contains("rank ");
+            Err(Failure::Error(if named { own } else { format!("rank {rank}: {own}") }))
+        }
         Err(Failure::Error(_)) => {
             // Once a process has failed, mpirun ends the others: the one that speaks comes first.
             std::thread::sleep(std::time::Duration::from_millis(500));
@@ -256,7 +256,8 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     let mut silent = ();
     let reporter: &mut dyn Reporter = if first { &mut progress } else { &mut silent };
     let keeps = out.is_some();
-    let interrupt = Interrupt::listen(move |signal| first.then(|| asked(signal, keeps)))?;
+    let many = ranks.is_some();
+    let interrupt = Interrupt::listen(move |signal| first.then(|| asked(signal, keeps, many)))?;
     let mut run = Run::new(config).with_options(options).with_resume(resume).with_ranks(ranks);
     run = run.with_interrupt(interrupt).with_memory_limit(memory);
     if let Some(folder) = folder {
@@ -312,8 +313,10 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
 }
 
 /// What is said at a first signal.
-fn asked(signal: Signal, keeps: bool) -> String {
+fn asked(signal: Signal, keeps: bool, many: bool) -> String {
     match keeps {
+        // Who can still stop together is not known here: `mpirun` sends this too where a rank has died.
+        _ if many => format!("{signal}: all ranks are to stop; once more ends at once"),
         true => format!("{signal}: a checkpoint follows this step; once more ends at once"),
         false => format!("{signal}: the run ends with this step, and without --out nothing is kept"),
     }
