@@ -91,6 +91,10 @@ pub struct Args {
     #[arg(long, value_name = "COORDINATES", help_heading = "Compression")]
     dense_below: Option<usize>,
 
+    /// Exchange a step's gradients while the next are computed: the model moves one step late.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Compression")]
+    overlap: Option<bool>,
+
     /// Reckon every exchange in seconds on this link: `100Mbit,20ms[,down=RATE]`, or one a worker, as
     /// `3*1Gbit,1ms;10Mbit,50ms`.
     #[arg(long, help_heading = "Compression")]
@@ -191,13 +195,19 @@ fn launched(args: Args) -> Result<(), Failure> {
     if !is_launched() {
         return alone(args);
     }
-    let mpi = Mpi::world()?.with_timeout(std::time::Duration::from_secs(args.timeout.into()));
+    let timeout = std::time::Duration::from_secs(args.timeout.into());
+    let mpi = Mpi::world_within(timeout)?;
     let outcome = run_in(args, Some(Ranks::new(mpi.clone())));
     if let Err(Failure::Error(own)) = &outcome {
         mpi.fail(own);
     }
     let rank = backburn::host::Transport::rank(&mpi);
     let there = mpi.leave();
+    let missing = (0..backburn::host::Transport::size(&mpi)).find(|rank| !there.contains(rank));
+    let outcome = match (outcome, missing) {
+        (Ok(()), Some(rank)) => Err(Failure::Error(format!("rank {rank} has not come to its end within {timeout:?}"))),
+        (outcome, _) => outcome,
+    };
     match outcome {
         // Of those that can speak one does.
         Err(Failure::Error(own)) if there.first() == Some(&rank) => {
@@ -379,6 +389,7 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     set(&mut c.device, args.device);
     set(&mut c.checkpoint_every, args.checkpoint_every);
     set(&mut c.augment, args.augment);
+    set(&mut c.overlap, args.overlap);
     set(&mut c.on_non_finite, args.on_non_finite);
     c.schedule_length = args.schedule_length.or(c.schedule_length);
     Ok(c)

@@ -119,10 +119,7 @@ fn what_is_wrong_is_said_once_and_names_the_rank() {
         (vec!["--seed", "9"], "rank 1 has another seed than rank 0: 9, and there 1"),
         (vec!["--algorithm", "sgd"], "rank 1 has another algorithm than rank 0: \"sgd\""),
         (vec!["--model", "convnet"], "rank 1 has another model than rank 0"),
-        (
-            vec!["--data-dir", "/nowhere"],
-            "rank 1: there is no directory /nowhere",
-        ),
+        (vec!["--data-dir", "/nowhere"], "rank 1: there is no directory /nowhere"),
         (vec!["--device", "tpu"], "this build has: auto"),
     ] {
         let mut command = Command::new("mpirun");
@@ -239,7 +236,12 @@ fn a_run_that_is_killed_stopped_and_delayed_comes_to_the_same_end() {
             assert!(hurt, "nobody hurt it, and it failed: {said}");
             let named = match harm {
                 0 => said.contains("signal 9"),
-                1 => said.contains(&format!("rank {rank}: no answer within 2s")),
+                1 => {
+                    // While MPI itself starts or ends nobody can be asked who hangs.
+                    said.contains(&format!("rank {rank}: no answer within 2s"))
+                        || said.contains(&format!("rank {rank} has not come to its end"))
+                        || said.contains("some rank hangs")
+                }
                 _ => false,
             };
             assert!(named, "rank {rank} was {what}, and that is not what is said: {said}");

@@ -47,7 +47,9 @@ pub enum ConfigError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// A run that would go on with other data, model or seed.
-    #[error("a run goes on with the data, model, batch, scope, seed and link that it began with; changed: {0}")]
+    #[error(
+        "a run goes on with the data, model, batch, scope, seed, overlap and link that it began with; changed: {0}"
+    )]
     Changed(String),
 }
 
@@ -92,6 +94,9 @@ pub struct RunConfig {
     /// The links of the workers, on which every exchange is reckoned in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<Links>,
+    /// Exchange a step's gradients while the next are computed: the model moves one step late.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub overlap: bool,
     /// The device's name.
     pub device: String,
     /// What happens when a gradient is not finite.
@@ -125,6 +130,7 @@ impl Default for RunConfig {
             dense_below: 0,
             seed: 1,
             link: None,
+            overlap: false,
             device: "auto".into(),
             on_non_finite: OnNonFinite::Stop,
             checkpoint_every: CheckpointEvery::default(),
@@ -200,6 +206,7 @@ impl RunConfig {
         differ("seed", &self.seed, &other.seed);
         differ("batch", &self.batch, &other.batch);
         differ("scope", &self.scope, &other.scope);
+        differ("overlap", &self.overlap, &other.overlap);
         differ("dense_below", &self.dense_below, &other.dense_below);
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
