@@ -188,7 +188,7 @@ fn a_run_that_is_killed_stopped_and_delayed_comes_to_the_same_end() {
     let (ranks, steps) = (3, "900");
     let args = [
         &["--model", "softmax", "--batch", "2", "--subset", "120", "--lr", "0.01", "--steps", steps][..],
-        &["--checkpoint-every", "7steps", "--timeout", "2"][..],
+        &["--checkpoint-every", "7steps", "--timeout", "4"][..],
     ]
     .concat();
     let reference = place.path().join("reference");
@@ -238,7 +238,7 @@ fn a_run_that_is_killed_stopped_and_delayed_comes_to_the_same_end() {
                 0 => said.contains("signal 9"),
                 1 => {
                     // While MPI itself starts or ends nobody can be asked who hangs.
-                    said.contains(&format!("rank {rank}: no answer within 2s"))
+                    said.contains(&format!("rank {rank}: no answer within 4s"))
                         || said.contains(&format!("rank {rank} has not come to its end"))
                         || said.contains("some rank hangs")
                 }
