@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use backburn::train::data::Options;
 use backburn::train::run::{Interrupt, Table};
-use backburn_reproduce::{About, EXPERIMENTS, Request, Scale, clock, reproduce as run};
+use backburn_reproduce::{About, EXPERIMENTS, ReproduceError, Request, Scale, clock, reproduce as run};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
 
@@ -31,6 +31,9 @@ pub struct Args {
     /// Go on from what an earlier run into the same directory has left.
     #[arg(long)]
     resume: bool,
+    /// Let go of what an earlier run into the same directory has measured.
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
     /// Tune step sizes over the paper's grid first.
     #[arg(long)]
     tune: bool,
@@ -66,6 +69,7 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
     let _hold = interrupt.hold();
     let request = Request {
         resume: args.resume,
+        overwrite: args.overwrite,
         tune: args.tune,
         data: Options { data_dir: args.data_dir, progress: true, ..Options::default() },
         device: args.device,
@@ -74,12 +78,20 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
         stop: interrupt.flag(),
         ..Request::new(args.names, args.scale, args.out)
     };
-    let outcome = run(&request)?;
+    let outcome = match run(&request) {
+        Err(ReproduceError::Occupied(folder)) => {
+            let folder = folder.display();
+            return Err(Failure::Error(format!(
+                "`{folder}` holds what an earlier run has measured: --resume goes on, --overwrite begins anew"
+            )));
+        }
+        outcome => outcome?,
+    };
     for done in &outcome.finished {
         let (finished, all) = done.curves;
         say(format!("{}: {finished} of {all} curves, {}", done.name, clock(done.time)))?;
         for claim in &done.claims {
-            say(format!("  {}: {}", claim.verdict(), claim.claim))?;
+            say(format!("  {}: {}", claim.word(), claim.claim))?;
             say(format!("    measured {}; required: {}", claim.measured, claim.required))?;
         }
     }

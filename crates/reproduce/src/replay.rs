@@ -305,7 +305,11 @@ impl Setup {
             Some(serde_json::Value::String(text)) => text.parse()?,
             Some(other) => return Err(ReplayError::Malformed(format!("`scope` is {other}, not a word"))),
         };
-        let x0 = flat(&case.x0, "`x0`")?.into_iter().map(|x| x as f32).collect();
+        let x0: Vec<f32> = flat(&case.x0, "`x0`")?.into_iter().map(|x| x as f32).collect();
+        if let Some(at) = x0.iter().position(|x| !x.is_finite()) {
+            return Err(ReplayError::Malformed(format!("coordinate {at} of `x0` is more than f32 holds")));
+        }
+        let x0 = Vector::from(x0);
         Ok(Self { shapes, scope, workers, x0, gradients, iterates })
     }
 

@@ -13,6 +13,8 @@ const NAME: &str = ".lock";
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
+    /// Whether the folder was not there before.
+    new: bool,
     /// `None` where the file system knows no locks.
     file: Option<File>,
 }
@@ -75,6 +77,7 @@ impl Lock {
     }
 
     fn attempt(folder: &Path) -> io::Result<Option<Self>> {
+        let new = !folder.exists();
         std::fs::create_dir_all(folder)?;
         let path = folder.join(NAME);
         loop {
@@ -82,14 +85,14 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(_)) => return Ok(Some(Self { path, file: None })),
+                Err(TryLockError::Error(_)) => return Ok(Some(Self { path, new, file: None })),
             }
             // Whoever had it may have removed it since it was opened, and it is another file that counts now.
             if is_at(&file, &path) {
                 // For the other's message alone; on a full disk the lock stands without it.
                 let _ =
                     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
-                return Ok(Some(Self { path, file: Some(file) }));
+                return Ok(Some(Self { path, new, file: Some(file) }));
             }
         }
     }
@@ -100,6 +103,10 @@ impl Drop for Lock {
         // While it is still locked, so that nobody locks what is about to go.
         if self.file.is_some() {
             let _ = std::fs::remove_file(&self.path);
+        }
+        // Where nothing came to be written, nothing is left; a folder that is not empty stays.
+        if let Some(folder) = self.path.parent().filter(|_| self.new) {
+            let _ = std::fs::remove_dir(folder);
         }
     }
 }
@@ -142,6 +149,9 @@ mod tests {
         let refused = Lock::take(&folder).unwrap_err().to_string();
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
+        assert!(!folder.exists(), "it was there for the lock alone");
+        std::fs::create_dir(&folder).unwrap();
+        drop(Lock::take(&folder).unwrap());
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
         // What a crash leaves is a file that nobody holds.
         std::fs::write(folder.join(NAME), "1").unwrap();

@@ -55,10 +55,14 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> 
     Ok(())
 }
 
-/// Removes what [`write_atomically`] left of a file when its process was killed, whosever it was: for a folder that
-/// nobody else writes, as a lock sees to.
-pub fn remove_unfinished(folder: &Path, name: &str) {
-    unfinished(folder, name).for_each(|(path, _)| drop(std::fs::remove_file(path)));
+/// Removes what [`write_atomically`] left in a folder when a process was killed, whosever it was, of those files whose
+/// names are `ours`: for a folder that nobody else writes, as a lock sees to.
+pub fn remove_unfinished(folder: &Path, ours: impl Fn(&str) -> bool) {
+    for (path, name, _) in unfinished(folder) {
+        if ours(&name) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 /// Removes what processes that are no more have left behind, where the system tells which are.
@@ -67,19 +71,19 @@ fn clear(folder: &Path, name: &str) {
     if !processes.join("self").exists() {
         return;
     }
-    for (path, process) in unfinished(folder, name) {
-        if !processes.join(process.to_string()).exists() {
+    for (path, of, process) in unfinished(folder) {
+        if of == name && !processes.join(process.to_string()).exists() {
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-/// What is written beside a file before it takes its place, and by which process.
-fn unfinished(folder: &Path, name: &str) -> impl Iterator<Item = (PathBuf, u32)> {
-    std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(move |file| {
+/// What is written beside files before it takes their place: where, of which name, and by which process.
+fn unfinished(folder: &Path) -> impl Iterator<Item = (PathBuf, String, u32)> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|file| {
         let left = file.file_name();
-        let process = left.to_str()?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".tmp")?;
-        Some((file.path(), process.parse().ok()?))
+        let (name, process) = left.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+        Some((file.path(), name.to_owned(), process.parse().ok()?))
     })
 }
 
@@ -101,7 +105,7 @@ mod tests {
         assert!(at(".b.9999999.tmp").exists() && at(".a.x.tmp").exists());
         // A number may have gone to another process since: who has the folder to itself need not ask.
         std::fs::write(at(&format!(".a.{}.tmp", std::process::id())), b"half").unwrap();
-        remove_unfinished(folder.path(), "a");
+        remove_unfinished(folder.path(), |name| name == "a");
         let left = || std::fs::read_dir(folder.path()).unwrap().flatten().map(|f| f.file_name().into_string().unwrap());
         let mut left: Vec<String> = left().collect();
         left.sort();

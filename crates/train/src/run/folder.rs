@@ -60,7 +60,7 @@ impl RunFolder {
         }
         let lock = Lock::take(&self.path)?;
         if lock.is_held() {
-            FILES.into_iter().for_each(|name| remove_unfinished(&self.path, name));
+            remove_unfinished(&self.path, |name| FILES.contains(&name));
         }
         Ok(Self { lock: Some(Arc::new(lock)), ..self.clone() })
     }

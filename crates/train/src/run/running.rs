@@ -112,6 +112,9 @@ impl Run {
         let writes = folder.as_ref().filter(|_| self.is_first());
         let metrics = writes.map(|folder| Metrics::open(folder, trainer.progress().0)).transpose();
         let metrics = self.together(metrics)?;
+        if let Some(missing) = metrics.as_ref().map(Metrics::missing).filter(|missing| *missing > 0) {
+            reporter.said(&format!("warning: metrics.jsonl has lost the lines of {missing} steps"));
+        }
         reporter.started(&trainer);
         let mut watching = Watching::new(folder.as_ref(), metrics, &self.interrupt, reporter);
         match trainer.run(&mut watching)? {
