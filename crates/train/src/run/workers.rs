@@ -1,5 +1,7 @@
 //! Simulated workers that train a classifier.
 
+use std::sync::OnceLock;
+
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{Group, GroupConfig, Observation, OnLink, Snapshot, SnapshotError, device, device_name};
 use burn::tensor::Device;
@@ -16,6 +18,8 @@ pub struct Workers {
     config: RunConfig,
     device: Device,
     split: Split<Examples>,
+    /// Of the training data, once it was asked for.
+    digest: OnceLock<String>,
     shards: Vec<Vec<usize>>,
     samplers: Vec<Sampler>,
     /// Where the samplers were before the last step.
@@ -65,7 +69,8 @@ impl Workers {
         let before = samplers.clone();
         let on_link = config.link.as_ref().map(|_| Default::default());
         let loss = f64::NAN;
-        Ok(Self { config, device, split, shards, samplers, before, model, group, statistics, loss, on_link })
+        let digest = OnceLock::new();
+        Ok(Self { config, device, split, digest, shards, samplers, before, model, group, statistics, loss, on_link })
     }
 
     /// Loss and accuracy on the test part, with the common batch statistics.
@@ -130,6 +135,11 @@ impl Workers {
         Some(self.on_link?.1)
     }
 
+    /// That of the training data.
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| self.split.train.digest())
+    }
+
     /// The configuration.
     pub fn config(&self) -> &RunConfig {
         &self.config
@@ -153,6 +163,9 @@ impl Workers {
 fn batch_statistics_bytes(statistics: &[f32]) -> f64 {
     if statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(statistics.len()) }
 }
+
+/// What a snapshot calls the training data's digest.
+const DIGEST: &str = "data.digest";
 
 /// What a snapshot calls the seconds on a link.
 const ON_LINK: [&str; 3] = ["link.gather", "link.sharded", "link.dense"];
@@ -215,6 +228,7 @@ impl Trains for Workers {
         let mut snapshot = self.group.snapshot(&self.model)?;
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         snapshot.texts.insert("config".into(), self.config.to_toml());
+        snapshot.texts.insert(DIGEST.into(), self.digest().into());
         if let Some(OnLink { gather, sharded, dense }) = self.on_link() {
             ON_LINK.into_iter().zip([gather, sharded, dense]).for_each(|(name, s)| snapshot.set_real(name, s));
         }
@@ -228,7 +242,11 @@ impl Trains for Workers {
     /// residuals are re-divided and the data is dealt anew.
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
         let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
-        RunConfig::from_toml(snapshot.text("config")?)?.same_run(&self.config)?;
+        let was = RunConfig::from_toml(snapshot.text("config")?)?;
+        was.same_run(&self.config)?;
+        if snapshot.text(DIGEST)? != self.digest() {
+            return Err(ConfigError::Data { was: was.data, now: self.config.data.clone() }.into());
+        }
         let cursors: Vec<Cursor> = serde_json::from_str(snapshot.text("data.cursors")?)
             .map_err(|e| damaged(format!("its data positions: {e}")))?;
         let samplers = if cursors.len() == self.shards.len() {
