@@ -64,7 +64,7 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
         return if args.json { list_json() } else { list() };
     }
     let interrupt = Interrupt::listen(|signal| {
-        format!("{signal}: stopping, and what is finished is kept; once more ends at once")
+        Some(format!("{signal}: stopping, and what is finished is kept; once more ends at once"))
     })?;
     let _hold = interrupt.hold();
     let request = Request {
@@ -91,7 +91,7 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
         let (finished, all) = done.curves;
         say(format!("{}: {finished} of {all} curves, {}", done.name, clock(done.time)))?;
         for claim in &done.claims {
-            say(format!("  {}: {}", claim.verdict(), claim.claim))?;
+            say(format!("  {}: {}", claim.word(), claim.claim))?;
             say(format!("    measured {}; required: {}", claim.measured, claim.required))?;
         }
     }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use backburn::host::Transport;
 use backburn::network::{Links, Plan};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
 use backburn::train::data::{DataSet, Options, Partition};
 use backburn::train::models::ModelKind;
 use backburn::train::run::{
-    CheckpointEvery, ConfigError, Interrupt, Length, MemoryLimit, Outcome, Progress, Run, RunConfig, RunError,
-    RunFolder, Signal, Table, megabytes,
+    CheckpointEvery, ConfigError, Interrupt, Length, MemoryLimit, Outcome, Progress, Ranks, Reporter, Run, RunConfig,
+    RunError, RunFolder, Signal, Table, megabytes,
 };
 use backburn::train::session::OnNonFinite;
 
@@ -50,7 +51,8 @@ pub struct Args {
     /// The model.
     #[arg(long, value_parser = models(), help_heading = "Training")]
     model: Option<ModelKind>,
-    /// Simulated workers.
+    /// Workers: simulated in one process, divided among the ranks of `mpirun -n N backburn train`, one each unless more
+    /// are asked for.
     #[arg(long, value_name = "N", help_heading = "Training")]
     workers: Option<usize>,
     /// Images a worker and step.
@@ -110,6 +112,11 @@ pub struct Args {
     /// keeps the step sizes of a shorter run.
     #[arg(long, value_name = "LENGTH", help_heading = "Step size")]
     schedule_length: Option<Length>,
+
+    /// Seconds that a rank of an MPI run waits for another before all give up.
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
+    timeout: u32,
 
     /// The folder for configuration, metrics, summary and checkpoint.
     #[arg(long, value_name = "DIR", help_heading = "Results")]
@@ -171,14 +178,70 @@ pub fn show_defaults(command: clap::Command) -> clap::Command {
 }
 
 pub fn train(args: Args) -> Result<(), Failure> {
+    if args.print_config {
+        return alone(args);
+    }
+    launched(args)
+}
+
+/// As one of the ranks of an MPI run, where this process was launched as one.
+#[cfg(feature = "mpi")]
+fn launched(args: Args) -> Result<(), Failure> {
+    use backburn::mpi::{Mpi, is_launched};
+    if !is_launched() {
+        return alone(args);
+    }
+    let mpi = Mpi::world()?.with_timeout(std::time::Duration::from_secs(args.timeout.into()));
+    let outcome = run_in(args, Some(Ranks::new(mpi.clone())));
+    if let Err(Failure::Error(own)) = &outcome {
+        mpi.fail(own);
+    }
+    let rank = backburn::host::Transport::rank(&mpi);
+    let there = mpi.leave();
+    match outcome {
+        // Of those that can speak one does.
+        Err(Failure::Error(own)) if there.first() == Some(&rank) => Err(Failure::Error(match mpi.failure() {
+            Some((origin, why)) if !own.contains("rank ") => format!("rank {origin}: {why}"),
+            _ => own,
+        })),
+        Err(Failure::Error(_)) => {
+            // Once a process has failed, mpirun ends the others: the one that speaks comes first.
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            Err(Failure::Said)
+        }
+        outcome => outcome,
+    }
+}
+
+#[cfg(not(feature = "mpi"))]
+fn launched(args: Args) -> Result<(), Failure> {
+    // As many runs beside each other are not what is meant.
+    if ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"].iter().any(|name| std::env::var_os(name).is_some()) {
+        return Err(Failure::Error("this build knows no MPI; build it with `--features mpi`".into()));
+    }
+    alone(args)
+}
+
+fn alone(args: Args) -> Result<(), Failure> {
+    run_in(args, None)
+}
+
+fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
+    let first = ranks.as_ref().is_none_or(Ranks::is_first);
     let mut folder = args.out.clone().map(|out| RunFolder::new(out).with_overwrite(args.overwrite));
     let options = Options { offline: args.offline, progress: true, ..Options::default() };
     let (print, resume, memory) = (args.print_config, args.resume, args.memory_limit);
     if let Some(run) = folder.as_mut().filter(|_| resume && !print) {
         run.config()?; // where there is none, nothing is put beside it
-        *run = run.locked()?;
+        if first {
+            *run = run.locked()?;
+        }
     }
-    let config = configure(args, folder.as_ref())?;
+    let workers = args.workers;
+    let mut config = configure(args, folder.as_ref())?;
+    if let Some(ranks) = &ranks {
+        config.workers = workers.unwrap_or(Transport::size(ranks));
+    }
     config.check().map_err(|error| match error {
         ConfigError::Setup(error) => RunError::Setup(error),
         error => RunError::Config(error),
@@ -190,17 +253,21 @@ pub fn train(args: Args) -> Result<(), Failure> {
     let link = config.link.as_ref().map(Links::to_string);
     let out = folder.as_ref().map(|folder| folder.path().display().to_string());
     let mut progress = Progress::new(label.clone());
+    let mut silent = ();
+    let reporter: &mut dyn Reporter = if first { &mut progress } else { &mut silent };
     let keeps = out.is_some();
-    let interrupt = Interrupt::listen(move |signal| asked(signal, keeps))?;
-    let mut run = Run::new(config).with_options(options).with_resume(resume);
+    let interrupt = Interrupt::listen(move |signal| first.then(|| asked(signal, keeps)))?;
+    let mut run = Run::new(config).with_options(options).with_resume(resume).with_ranks(ranks);
     run = run.with_interrupt(interrupt).with_memory_limit(memory);
     if let Some(folder) = folder {
         run = run.with_folder(folder);
     }
-    let summary = match run.run(&mut progress) {
+    let summary = match run.run(reporter) {
         Ok(Outcome::Finished(summary)) => summary,
         Ok(Outcome::Stopped { signal, step, steps }) => {
-            eprintln!("{}", stopped(signal, step, steps, out.as_deref()));
+            if first {
+                eprintln!("{}", stopped(signal, step, steps, out.as_deref()));
+            }
             return Err(Failure::Stopped(signal));
         }
         Err(RunError::Occupied { path }) => {
@@ -214,6 +281,9 @@ pub fn train(args: Args) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     };
+    if !first {
+        return Ok(());
+    }
     let headings = ["run", "accuracy", "test loss", "MB up", "MB down", "ratio", "steps", "seconds"].map(String::from);
     let mut row = vec![
         label,

@@ -29,7 +29,8 @@ pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomicall
 pub use host::{
     At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Host, HostError, InProcess, Letter, Link,
     LinkError, Links, Load, Mail, MailError, Observation, OnLink, Plan, PlanError, Reply, ResizeError, RoundError,
-    Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration, rate,
+    Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration,
+    mean_of_nodes, rate,
 };
 pub use method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,

@@ -26,6 +26,7 @@ pub use mail::{At, InProcess, Letter, Mail, Seats, Terms};
 pub use membership::ResizeError;
 pub use network::{Link, LinkError, Links, Load, OnLink, Plan, PlanError, UnitError, all_reduce, duration, rate};
 pub use observe::Observation;
+pub use round::mean_of_nodes;
 pub use serving::{Given, Gradient, Host, Reply};
 pub use traffic::{Bytes, Traffic};
 pub use transport::{Threads, Transport, TransportError};

@@ -42,6 +42,19 @@ impl<M: Mail> Cluster<M> {
     }
 }
 
+/// The x that stands for all nodes where one is wanted; summed in their order.
+pub fn mean_of_nodes<'a>(nodes: impl ExactSizeIterator<Item = &'a [f32]>) -> Vector {
+    let n = nodes.len() as f32;
+    let mut mean = Vector::new();
+    for node in nodes {
+        if mean.is_empty() {
+            mean = Vector::zeros(node.len());
+        }
+        mean.iter_mut().zip(node).for_each(|(x, y)| *x += y / n);
+    }
+    mean
+}
+
 /// How a round fails once workers have begun.
 enum End {
     /// States are to be put back.
@@ -473,11 +486,7 @@ impl<'a, M: Mail> Step<'a, M> {
     /// The mean of this process's nodes, under gossip.
     fn mean_node(&self) -> Option<Vector> {
         let nodes = &self.states.nodes;
-        let mut mean = Vector::zeros(nodes.first()?.len());
-        for node in nodes {
-            mean.iter_mut().zip(node.iter()).for_each(|(x, y)| *x += y / nodes.len() as f32);
-        }
-        Some(mean)
+        (!nodes.is_empty()).then(|| mean_of_nodes(nodes.iter().map(|node| &node[..])))
     }
 
     /// A parameter that no worker used does not move.

@@ -169,7 +169,7 @@ fn write(
     file("results.csv", results.to_csv().as_bytes())?;
     let mut claims = experiment.claims(&results.finished());
     if let Some((finished, seeds)) = unfinished {
-        claims = claims.into_iter().map(|claim| claim.undecided(finished, seeds)).collect();
+        claims = claims.into_iter().map(|claim| claim.partial(finished, seeds)).collect();
     }
     let json = serde_json::to_string_pretty(&claims).expect("claims are plain texts") + "\n";
     file("claims.json", json.as_bytes())?;

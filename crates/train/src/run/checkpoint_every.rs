@@ -34,6 +34,11 @@ impl Default for CheckpointEvery {
 }
 
 impl CheckpointEvery {
+    /// Whether one is due by the clock alone.
+    pub fn is_overdue(self, since: Duration) -> bool {
+        matches!(self, Self::Time(every) if since >= every)
+    }
+
     /// Whether one is due after so many steps, so long after the last.
     pub fn is_due(self, steps: u64, since: Duration) -> bool {
         match self {

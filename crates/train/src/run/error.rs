@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use backburn_optim::{DeviceError, RoundError, SetupError, SnapshotError};
+use backburn_optim::{DeviceError, RoundError, SetupError, SnapshotError, TransportError};
 
 use super::config::ConfigError;
 use super::memory::MemoryError;
@@ -68,6 +68,51 @@ pub enum RunError {
         /// How long it would be.
         steps: u64,
     },
+    /// Processes of one run that were started otherwise.
+    #[error("rank {rank} has another {what} than rank 0: {there}, and there {here}")]
+    Differs {
+        /// The process.
+        rank: usize,
+        /// In what.
+        what: String,
+        /// What it is there.
+        there: String,
+        /// What it is at the first.
+        here: String,
+    },
+    /// Another process of the run cannot go on.
+    #[error("rank {rank}: {why}")]
+    Elsewhere {
+        /// The process.
+        rank: usize,
+        /// Its reason.
+        why: String,
+    },
+    /// Numbers have outgrown f32 in another process of the run.
+    #[error("rank {rank}: {why}")]
+    DivergedElsewhere {
+        /// The process.
+        rank: usize,
+        /// What it says.
+        why: String,
+    },
+    /// Workers that cannot be divided among the processes.
+    #[error("{workers} workers cannot be divided evenly among {ranks} ranks: ask for {ranks} workers or a multiple")]
+    Seats {
+        /// n.
+        workers: usize,
+        /// Processes.
+        ranks: usize,
+    },
+    /// A file that another process has written and this one does not see.
+    #[error("`{}` was written by its rank, and rank 0 does not see it: all ranks must write into one folder", .path.display())]
+    NotShared {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The processes of a run do not hear each other.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// More memory than there is.
     #[error(transparent)]
     Memory(#[from] MemoryError),

@@ -1,4 +1,5 @@
-//! A run's folder: `config.toml`, `metrics.jsonl`, `summary.json`, `checkpoint.safetensors`.
+//! A run's folder: `config.toml`, `metrics.jsonl`, `summary.json`, `checkpoint.safetensors`; where ranks write it
+//! together, `checkpoint/` in place of the last.
 //!
 //! `config.toml` is written last when a run begins, after a first checkpoint: where it stands, a run stands that can
 //! go on. `summary.json` is there only of a run that has come to its end.
@@ -11,6 +12,8 @@ use backburn_optim::{Snapshot, SnapshotError, remove_unfinished, write_atomicall
 
 use super::config::RunConfig;
 use super::error::RunError;
+use super::parts::{self, Manifest};
+use super::ranks::Ranks;
 use super::summary::Summary;
 use crate::lock::Lock;
 
@@ -91,9 +94,25 @@ impl RunFolder {
     /// As [`check_vacant`](Self::check_vacant), and where a file cannot be removed or written.
     pub fn begin(&self, config: &RunConfig, snapshot: &Snapshot) -> Result<(), RunError> {
         self.check_vacant()?;
-        FILES.into_iter().try_for_each(|name| self.remove(name))?;
+        self.clear()?;
         self.save_checkpoint(snapshot)?;
         self.save_config(config)
+    }
+
+    /// As [`begin`](Self::begin), by all ranks together; the first is the one that has the folder to itself.
+    ///
+    /// # Errors
+    /// As there, in all of them.
+    pub(super) fn begin_in_parts(&self, ranks: &Ranks, config: &RunConfig, snapshot: Snapshot) -> Result<(), RunError> {
+        let first = ranks.is_first();
+        ranks.agree(if first { self.check_vacant().and_then(|()| self.clear()) } else { Ok(()) })?;
+        self.save_parts(ranks, snapshot)?;
+        ranks.agree(if first { self.save_config(config) } else { Ok(()) })
+    }
+
+    fn clear(&self) -> Result<(), RunError> {
+        FILES.into_iter().try_for_each(|name| self.remove(name))?;
+        parts::remove(&self.path)
     }
 
     /// Goes on with this configuration: the run is no longer at its end.
@@ -129,12 +148,36 @@ impl RunFolder {
         Ok(RunConfig::from_toml(&text.map_err(|source| SnapshotError::Io { action: "read", path, source })?)?)
     }
 
-    /// Its checkpoint.
+    /// Its checkpoint: of the two forms the one that has come further, of equals the file.
     ///
     /// # Errors
-    /// Where the file cannot be read.
+    /// Where it cannot be read.
     pub fn checkpoint(&self) -> Result<Snapshot, RunError> {
-        Ok(Snapshot::load(&self.path.join(CHECKPOINT))?)
+        self.later(|manifest| manifest.whole(&self.path))
+    }
+
+    /// What this rank needs of it, to go on with n workers.
+    pub(super) fn checkpoint_for(&self, ranks: &Ranks, workers: usize) -> Result<Snapshot, RunError> {
+        self.later(|manifest| manifest.for_ranks(&self.path, ranks, workers))
+    }
+
+    fn later(&self, read: impl FnOnce(&Manifest) -> Result<Snapshot, RunError>) -> Result<Snapshot, RunError> {
+        let file = self.path.join(CHECKPOINT);
+        let Some(manifest) = self.manifest()? else { return Ok(Snapshot::load(&file)?) };
+        if file.symlink_metadata().is_err() {
+            return read(&manifest);
+        }
+        // Only where a process was killed between writing one and removing the other.
+        let whole = Snapshot::load(&file)?;
+        if whole.number("run.step")? >= manifest.step { Ok(whole) } else { read(&manifest) }
+    }
+
+    /// What its checkpoint in parts consists of, where there is one.
+    ///
+    /// # Errors
+    /// Where that cannot be read.
+    pub fn manifest(&self) -> Result<Option<Manifest>, RunError> {
+        parts::manifest(&self.path)
     }
 
     /// Replaces its checkpoint, whole or not at all.
@@ -142,7 +185,17 @@ impl RunFolder {
     /// # Errors
     /// Where the file cannot be written.
     pub fn save_checkpoint(&self, snapshot: &Snapshot) -> Result<(), RunError> {
-        Ok(snapshot.save(&self.path.join(CHECKPOINT))?)
+        snapshot.save(&self.path.join(CHECKPOINT))?;
+        parts::remove(&self.path)
+    }
+
+    /// Replaces its checkpoint by one in parts, of which every rank writes its own; whole or not at all.
+    ///
+    /// # Errors
+    /// Where one cannot be written, in all ranks.
+    pub(super) fn save_parts(&self, ranks: &Ranks, snapshot: Snapshot) -> Result<(), RunError> {
+        parts::save(&self.path, ranks, snapshot)?;
+        ranks.agree(if ranks.is_first() { self.remove(CHECKPOINT) } else { Ok(()) })
     }
 
     /// Writes what the run came to.

@@ -65,11 +65,11 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens from now on. `say` is printed to standard error when a signal asks.
+    /// Listens from now on. What is to be said when a signal asks is printed to standard error.
     ///
     /// # Errors
     /// Where the system refuses.
-    pub fn listen(say: impl Fn(Signal) -> String + Send + 'static) -> io::Result<Self> {
+    pub fn listen(say: impl Fn(Signal) -> Option<String> + Send + 'static) -> io::Result<Self> {
         let interrupt = Self::default();
         interrupt.at_once.store(true, Ordering::SeqCst);
         let heard: Vec<Signal> = Signal::ALL.into_iter().filter(|signal| !is_ignored(signal.number())).collect();
@@ -122,17 +122,19 @@ fn is_ignored(signal: i32) -> bool {
 
 /// Says so when one comes: the program itself may be in the middle of a long step.
 #[cfg(unix)]
-fn tell(signals: &[Signal], say: impl Fn(Signal) -> String + Send + 'static) -> io::Result<()> {
+fn tell(signals: &[Signal], say: impl Fn(Signal) -> Option<String> + Send + 'static) -> io::Result<()> {
     let mut coming = signal_hook::iterator::Signals::new(signals.iter().map(|signal| signal.number()))?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in coming.forever().filter_map(|number| Signal::of(number as usize)) {
-            eprintln!("\n{}", say(signal));
+            if let Some(word) = say(signal) {
+                eprintln!("\n{word}");
+            }
         }
     })?;
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn tell(_: &[Signal], _: impl Fn(Signal) -> String + Send + 'static) -> io::Result<()> {
+fn tell(_: &[Signal], _: impl Fn(Signal) -> Option<String> + Send + 'static) -> io::Result<()> {
     Ok(())
 }

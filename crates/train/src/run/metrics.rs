@@ -69,8 +69,8 @@ impl Metrics {
             "bytes_up": step.bytes.up,
             "bytes_down": step.bytes.down,
             "residual_norm": seen.residual_norm(),
-            "contraction": seen.contraction,
-            "density": seen.density,
+            "contraction": seen.contraction(),
+            "density": seen.density(),
             "skipped": step.skipped,
         });
         if let Some(on_link) = on_link {

@@ -6,11 +6,12 @@ use super::folder::RunFolder;
 use super::interrupt::{Interrupt, Signal};
 use super::memory::{Estimate, MemoryLimit};
 use super::metrics::Metrics;
+use super::ranks::Ranks;
 use super::report::Reporter;
 use super::summary::Summary;
 use super::trainer::Trainer;
 use super::watching::Watching;
-use crate::data::Options;
+use crate::data::{Examples, Options, Split};
 use crate::session::{Ending, StepSizes};
 
 /// A run: what it is made of, where its data and results are, and what may stop it.
@@ -22,6 +23,7 @@ pub struct Run {
     resume: bool,
     interrupt: Interrupt,
     memory: MemoryLimit,
+    ranks: Option<Ranks>,
 }
 
 /// How a run ended.
@@ -50,6 +52,7 @@ impl Run {
             resume: false,
             interrupt: Interrupt::default(),
             memory: MemoryLimit::default(),
+            ranks: None,
         }
     }
 
@@ -78,27 +81,37 @@ impl Run {
         Self { memory, ..self }
     }
 
+    /// Is one of many processes, each with its share of the workers. All run the same; the first one writes what is written
+    /// once, and into the folder all write their own part of a checkpoint: it must be one that all see.
+    pub fn with_ranks(self, ranks: impl Into<Option<Ranks>>) -> Self {
+        Self { ranks: ranks.into(), ..self }
+    }
+
     /// Trains to the end, and tells `reporter`.
     ///
     /// # Errors
-    /// Where it cannot begin or not go on; what was reached is in the folder then, and the run can be resumed.
+    /// Where it cannot begin or not go on; what was reached is in the folder then, and the run can be resumed. Of many
+    /// processes all get an error.
     pub fn run(self, reporter: &mut dyn Reporter) -> Result<Outcome, RunError> {
         self.config.check()?;
-        let folder = self.claim(reporter)?;
-        let split = self.config.load_data(&self.options)?;
-        let needed = Estimate::new(&self.config, &split, folder.is_some())?;
-        needed.check(self.memory)?;
-        reporter.said(&needed.to_string());
-        let mut trainer = Trainer::with_data(self.config.clone(), split)?;
+        let folder = self.together(self.claim(reporter))?;
+        let split = self.together(self.prepare(folder.is_some(), reporter))?;
+        let mut trainer = Trainer::over(self.config.clone(), split, self.ranks.clone())?;
         // From here on there is something to keep.
         let hold = self.interrupt.hold();
         if let Some(folder) = &folder {
-            match self.resume {
-                true => resume(&mut trainer, folder, reporter)?,
-                false => folder.begin(&self.config, &trainer.snapshot()?)?,
+            match (self.resume, &self.ranks) {
+                (true, _) => {
+                    let resumed = self.resume(&mut trainer, folder, reporter);
+                    self.together(resumed)?;
+                }
+                (false, None) => folder.begin(&self.config, &trainer.snapshot()?)?,
+                (false, Some(ranks)) => folder.begin_in_parts(ranks, &self.config, trainer.snapshot()?)?,
             }
         }
-        let metrics = folder.as_ref().map(|folder| Metrics::open(folder, trainer.progress().0)).transpose()?;
+        let writes = folder.as_ref().filter(|_| self.is_first());
+        let metrics = writes.map(|folder| Metrics::open(folder, trainer.progress().0)).transpose();
+        let metrics = self.together(metrics)?;
         if let Some(missing) = metrics.as_ref().map(Metrics::missing).filter(|missing| *missing > 0) {
             reporter.said(&format!("warning: metrics.jsonl has lost the lines of {missing} steps"));
         }
@@ -110,23 +123,58 @@ impl Run {
             Ending::Whole => watching.save(&mut trainer)?,
         }
         let (step, steps) = trainer.progress();
-        if let Some(signal) = self.interrupt.asked() {
+        let stopped = match &self.ranks {
+            None => self.interrupt.asked(),
+            // Which signal it was, not every process knows.
+            Some(_) if step < steps => Some(self.interrupt.asked().unwrap_or(Signal::Terminate)),
+            Some(_) => None,
+        };
+        if let Some(signal) = stopped {
             reporter.over();
             return Ok(Outcome::Stopped { signal, step, steps });
         }
         drop(hold);
+        trainer.trains_mut().settle()?;
         let summary = trainer.summary(trainer.trains().evaluate()?);
-        if let Some(folder) = &folder {
-            folder.save_summary(&summary)?;
-        }
+        let writes = folder.as_ref().filter(|_| self.is_first());
+        self.together(writes.map_or(Ok(()), |folder| folder.save_summary(&summary)))?;
         reporter.over();
         check(&trainer, &summary)?;
         Ok(Outcome::Finished(summary))
     }
 
-    /// The folder, where there is one, as ours to write; before anything is fetched or built.
+    fn is_first(&self) -> bool {
+        self.ranks.as_ref().is_none_or(Ranks::is_first)
+    }
+
+    /// Goes on only if all processes can.
+    fn together<T>(&self, own: Result<T, RunError>) -> Result<T, RunError> {
+        match &self.ranks {
+            None => own,
+            Some(ranks) => ranks.agree(own),
+        }
+    }
+
+    /// The data, where there is memory for all that they take.
+    fn prepare(&self, keeps: bool, reporter: &mut dyn Reporter) -> Result<Split<Examples>, RunError> {
+        let split = self.config.load_data(&self.options)?;
+        let workers = match &self.ranks {
+            None => self.config.workers,
+            Some(ranks) => ranks.seats(self.config.workers)?.len(),
+        };
+        let needed = Estimate::new(&RunConfig { workers, ..self.config.clone() }, &split, keeps)?;
+        needed.check(self.memory)?;
+        reporter.said(&needed.to_string());
+        Ok(split)
+    }
+
+    /// The folder, where there is one, as ours to write; before anything is fetched or built. Of many processes the first
+    /// has it.
     fn claim(&self, reporter: &mut dyn Reporter) -> Result<Option<RunFolder>, RunError> {
         let Some(folder) = &self.folder else { return Ok(None) };
+        if !self.is_first() {
+            return Ok(Some(folder.clone()));
+        }
         if !self.resume {
             folder.check_vacant()?; // before anything is put into a folder of somebody else's
         }
@@ -139,22 +187,25 @@ impl Run {
         }
         Ok(Some(folder))
     }
-}
 
-/// Goes on from the folder's checkpoint.
-fn resume(trainer: &mut Trainer, folder: &RunFolder, reporter: &mut dyn Reporter) -> Result<(), RunError> {
-    let snapshot = folder.checkpoint()?;
-    trainer.restore(&snapshot)?;
-    let (reached, steps) = trainer.progress();
-    if reached > steps {
-        return Err(RunError::Behind { reached, steps });
+    /// Goes on from the folder's checkpoint.
+    fn resume(&self, trainer: &mut Trainer, folder: &RunFolder, reporter: &mut dyn Reporter) -> Result<(), RunError> {
+        let snapshot = match &self.ranks {
+            None => folder.checkpoint()?,
+            Some(ranks) => folder.checkpoint_for(ranks, self.config.workers)?,
+        };
+        trainer.restore(&snapshot)?;
+        let (reached, steps) = trainer.progress();
+        if reached > steps {
+            return Err(RunError::Behind { reached, steps });
+        }
+        let now = trainer.trains().config().clone();
+        let before = RunConfig::from_toml(snapshot.text("config")?)?;
+        if let Some(word) = step_size_word(&before, &now, reached, trainer.trains().split().train.len()) {
+            reporter.said(&word);
+        }
+        if self.is_first() { folder.go_on(&now) } else { Ok(()) }
     }
-    let now = trainer.trains().config().clone();
-    let before = RunConfig::from_toml(snapshot.text("config")?)?;
-    if let Some(word) = step_size_word(&before, &now, reached, trainer.trains().split().train.len()) {
-        reporter.said(&word);
-    }
-    folder.go_on(&now)
 }
 
 /// What becomes of the step size where a run goes on over another length than it began with.

@@ -2,13 +2,14 @@
 
 use super::config::RunConfig;
 use super::error::RunError;
+use super::ranks::Ranks;
 use super::summary::Summary;
 use super::workers::Workers;
 use crate::data::{Examples, Options, Split};
 use crate::models::Evaluation;
 use crate::session::Session;
 
-/// A run in progress: n simulated workers, one model.
+/// A run in progress: n workers, one model.
 pub type Trainer = Session<Workers>;
 
 impl Trainer {
@@ -27,7 +28,15 @@ impl Trainer {
     /// # Errors
     /// Where the configuration cannot be.
     pub fn with_data(config: RunConfig, split: impl Into<Split<Examples>>) -> Result<Self, RunError> {
-        let workers = Workers::new(config, split.into())?;
+        Self::over(config, split, None)
+    }
+
+    /// As [`with_data`](Self::with_data), where there are ranks with this process's share of the workers.
+    ///
+    /// # Errors
+    /// As there, and where processes do not go together or hear each other.
+    pub fn over(config: RunConfig, split: impl Into<Split<Examples>>, ranks: Option<Ranks>) -> Result<Self, RunError> {
+        let workers = Workers::over(config, split.into(), ranks)?;
         let (config, examples) = (workers.config(), workers.split().train.len());
         let (step_sizes, steps, on_non_finite) =
             (config.step_sizes(examples), config.steps_for(examples), config.on_non_finite);

@@ -1,12 +1,13 @@
 //! What follows a run's steps: metrics, checkpoints, a signal.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::RunError;
 use super::folder::RunFolder;
 use super::interrupt::Interrupt;
 use super::metrics::Metrics;
+use super::ranks::Wish;
 use super::report::Reporter;
 use super::trainer::Trainer;
 use super::workers::Workers;
@@ -19,6 +20,8 @@ pub(super) struct Watching<'a> {
     interrupt: &'a Interrupt,
     reporter: &'a mut dyn Reporter,
     kept: Instant,
+    /// The step that was kept last.
+    at: Option<u64>,
 }
 
 impl<'a> Watching<'a> {
@@ -28,17 +31,28 @@ impl<'a> Watching<'a> {
         interrupt: &'a Interrupt,
         reporter: &'a mut dyn Reporter,
     ) -> Self {
-        Self { folder, metrics, interrupt, reporter, kept: Instant::now() }
+        Self { folder, metrics, interrupt, reporter, kept: Instant::now(), at: None }
     }
 
     /// Writes a checkpoint, after the metrics that lead up to it.
     pub fn save(&mut self, trainer: &mut Trainer) -> Result<(), RunError> {
         let Some(folder) = self.folder else { return Ok(()) };
-        if let Some(metrics) = &mut self.metrics {
-            metrics.sync()?;
+        let reached = trainer.progress().0;
+        if self.at == Some(reached) {
+            return Ok(());
         }
-        folder.save_checkpoint(&trainer.snapshot()?)?;
-        self.kept = Instant::now();
+        let synced = self.metrics.as_mut().map_or(Ok(()), Metrics::sync);
+        match trainer.trains().ranks().cloned() {
+            None => {
+                synced?;
+                folder.save_checkpoint(&trainer.snapshot()?)?;
+            }
+            Some(ranks) => {
+                ranks.agree(synced)?;
+                folder.save_parts(&ranks, trainer.snapshot()?)?;
+            }
+        }
+        (self.kept, self.at) = (Instant::now(), Some(reached));
         Ok(())
     }
 }
@@ -46,18 +60,38 @@ impl<'a> Watching<'a> {
 impl Watch<Workers> for Watching<'_> {
     type Error = RunError;
 
-    fn before(&mut self, _: &mut Trainer) -> Result<ControlFlow<()>, RunError> {
-        Ok(if self.interrupt.asked().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    fn before(&mut self, trainer: &mut Trainer) -> Result<ControlFlow<()>, RunError> {
+        let workers = trainer.trains_mut();
+        let stop = self.interrupt.asked().is_some();
+        let stops = match workers.ranks() {
+            None => stop,
+            // All stop before the same step, and keep the same ones: what is wished now is granted with the next step.
+            Some(ranks) => {
+                let due = ranks.is_first() && workers.config().checkpoint_every.is_overdue(self.kept.elapsed());
+                workers.wish(Wish { stop, keep: due });
+                workers.granted().stop
+            }
+        };
+        Ok(if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     fn after(&mut self, trainer: &mut Trainer, step: &Step) -> Result<(), RunError> {
-        if let Some(metrics) = &mut self.metrics {
-            let seen = trainer.trains_mut().observe();
-            metrics.write(step, &seen, trainer.trains().step_on_link())?;
+        // All processes look, and the first one writes.
+        if self.folder.is_some() {
+            let seen = trainer.trains_mut().observe_all()?;
+            if let Some(metrics) = &mut self.metrics {
+                metrics.write(step, &seen, trainer.trains().step_on_link())?;
+            }
         }
         let (taken, steps) = trainer.progress();
         self.reporter.stepped(step, steps);
-        match trainer.trains().config().checkpoint_every.is_due(taken, self.kept.elapsed()) {
+        let workers = trainer.trains();
+        let since = match workers.ranks() {
+            None => self.kept.elapsed(),
+            Some(_) if workers.granted().keep => Duration::MAX,
+            Some(_) => Duration::ZERO,
+        };
+        match workers.config().checkpoint_every.is_due(taken, since) {
             true => self.save(trainer),
             false => Ok(()),
         }
