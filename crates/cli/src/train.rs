@@ -72,7 +72,7 @@ pub struct Args {
     device: Option<String>,
     /// What becomes of a round whose gradient, or what follows from it, is not finite: stop ends the run there, skip
     /// passes it over.
-    #[arg(long, value_parser = on_non_finite(), help_heading = "Training")]
+    #[arg(long, value_name = "WHAT", value_parser = on_non_finite(), help_heading = "Training")]
     on_non_finite: Option<OnNonFinite>,
     /// Refuse to begin where more memory is needed: available, none, or an amount such as 1.5GB.
     #[arg(long, value_name = "LIMIT", default_value = "available", help_heading = "Training")]
@@ -299,7 +299,11 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     let mut row = vec![
         label,
         format!("{:.2} %", 100.0 * summary.test_accuracy),
-        format!("{:.4}", summary.test_loss),
+        if summary.test_loss.abs() < 1e6 {
+            format!("{:.4}", summary.test_loss)
+        } else {
+            format!("{:.4e}", summary.test_loss)
+        },
         megabytes(summary.megabytes.up),
         megabytes(summary.megabytes.down),
         format!("{:.1}×", summary.compression_ratio),

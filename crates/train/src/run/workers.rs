@@ -1,5 +1,7 @@
 //! Workers that train a classifier: all n simulated in this process, or its share of them.
 
+use std::sync::OnceLock;
+
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
     Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, Round, RoundError,
@@ -24,6 +26,8 @@ pub struct Workers {
     ranks: Option<Ranks>,
     device: Device,
     split: Split<Examples>,
+    /// Of the training data, once it was asked for.
+    digest: OnceLock<String>,
     shards: Vec<Vec<usize>>,
     samplers: Vec<Sampler>,
     /// Where the samplers were before the last step.
@@ -71,7 +75,7 @@ impl Workers {
         match &ranks {
             None => Self::build(config, split, None),
             Some(all) => {
-                all.compare(&config, split.train.fingerprint())?;
+                all.compare(&config, &split.train.digest())?;
                 Self::build(config, split, ranks.clone())
             }
         }
@@ -110,6 +114,7 @@ impl Workers {
             ranks,
             device,
             split,
+            digest: OnceLock::new(),
             shards,
             samplers,
             before,
@@ -283,6 +288,11 @@ impl Workers {
         Some(self.on_link?.1)
     }
 
+    /// That of the training data.
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| self.split.train.digest())
+    }
+
     /// The configuration.
     pub fn config(&self) -> &RunConfig {
         &self.config
@@ -306,6 +316,9 @@ impl Workers {
 fn batch_statistics_bytes(statistics: &[f32]) -> f64 {
     if statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(statistics.len()) }
 }
+
+/// What a snapshot calls the training data's digest.
+const DIGEST: &str = "data.digest";
 
 /// What a snapshot calls the seconds on a link.
 const ON_LINK: [&str; 3] = ["link.gather", "link.sharded", "link.dense"];
@@ -398,6 +411,7 @@ impl Trains for Workers {
         let mut snapshot = self.group.snapshot(&self.model()?)?;
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         snapshot.texts.insert("config".into(), self.config.to_toml());
+        snapshot.texts.insert(DIGEST.into(), self.digest().into());
         if let Some(OnLink { gather, sharded, dense }) = self.on_link() {
             ON_LINK.into_iter().zip([gather, sharded, dense]).for_each(|(name, s)| snapshot.set_real(name, s));
         }
@@ -417,7 +431,11 @@ impl Trains for Workers {
     /// residuals are re-divided and the data is dealt anew.
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
         let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
-        RunConfig::from_toml(snapshot.text("config")?)?.same_run(&self.config)?;
+        let was = RunConfig::from_toml(snapshot.text("config")?)?;
+        was.same_run(&self.config)?;
+        if snapshot.text(DIGEST)? != self.digest() {
+            return Err(ConfigError::Data { was: was.data, now: self.config.data.clone() }.into());
+        }
         let mut samplers = self.samplers.clone();
         if snapshot.number("cluster.workers")? == self.config.workers as u64 {
             for worker in self.group.cluster().seats() {
