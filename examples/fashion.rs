@@ -60,7 +60,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ..RunConfig::default()
             };
             let mut progress = Progress::new(format!("{name}, seed {seed}"));
-            let Outcome::Finished(summary) = Run::new(config).run(&mut progress)? else { unreachable!("nobody stops it") };
+            let Outcome::Finished(summary) = Run::new(config).run(&mut progress)? else {
+                unreachable!("nobody stops it")
+            };
             summaries.push(summary);
         }
         let mean = |of: fn(&Summary) -> f64| summaries.iter().map(of).sum::<f64>() / summaries.len() as f64;
