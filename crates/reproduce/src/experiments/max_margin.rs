@@ -313,7 +313,10 @@ impl Experiment for MaxMargin {
                 .judged(),
             Claim::about("signSGD and signSGDM do not generalise: their best test loss is higher than 0.8", &figure)
                 .each(
-                    &Exact::at_least("smallest test loss over all steps and draws of balanced halves", 0.8),
+                    &Exact::at_least(
+                        "smallest test loss over all steps and draws of balanced halves, to rounding (in closed form 0.8 at t = 0.2)",
+                        0.8 - 1e-6,
+                    ),
                     [SIGN, SIGNM].map(|curve| {
                         let least = of(BALANCED, curve, TEST_LOSS, Summary::Least);
                         (curve.to_owned(), least.map(|seeds| seeds.least()))
