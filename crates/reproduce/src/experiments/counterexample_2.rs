@@ -6,7 +6,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup};
 use crate::figure::{Axis, Figure, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::{AbsoluteValues, Problem, WeightedAbsoluteValues};
 use crate::record::judge::Exact;
 #[cfg(test)]
@@ -100,7 +100,7 @@ impl Experiment for Counterexample2 {
         // Every step is looked at, and some are recorded.
         let each = Length { points: length.steps, ..length };
         let mut least = f64::INFINITY;
-        simulate(curve, problem, seed, vec![1.0, 1.0], each, lr, LOSS, out, |simulation, step, out| {
+        Descent::new(curve, problem, seed, vec![1.0, 1.0], each, LOSS).with_lr(lr).run(out, |simulation, step, out| {
             let loss = simulation.objective();
             least = least.min(loss);
             if is_due(step as u64, length.steps, length.points) {

@@ -8,7 +8,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup, Table};
 use crate::figure::{Axis, Figure, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::{Problem, SumOfMagnitudes, Wells};
 use crate::record::judge::{Bound, Equality, Exact, Paired};
 #[cfg(test)]
@@ -227,14 +227,7 @@ impl Experiment for Rates {
             let fed = curve.algorithm == "ef-sgd";
             let length = Length { steps, points: steps };
             let lr = curve.lr * gamma(steps);
-            simulate(
-                curve,
-                problem,
-                seed,
-                start(),
-                length,
-                move |_| lr,
-                metric,
+            Descent::new(curve, problem, seed, start(), length, metric).with_lr(move |_| lr).run(
                 out,
                 |simulation, _, _| {
                     sum += if smooth { simulation.squared_gradient() } else { simulation.objective() };
