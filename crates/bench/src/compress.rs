@@ -141,7 +141,7 @@ fn measure(c: &AnyCompressor, layout: &Layout, gradients: &[Vector], samples: us
         let ((), writing) = time(|| encode_message_into(&message, &mut encoded));
         assert_eq!(encoded.len() as u64, bytes, "the size is the length of the encoding");
         let (read, reading) = time(|| decode_message(&encoded, u64::MAX));
-        drop(read.expect("own bytes"));
+        read.expect("own bytes").recycle();
         // The first round finds its memory.
         if round > 0 {
             encodes.push(writing);
