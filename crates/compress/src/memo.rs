@@ -15,7 +15,7 @@ pub struct Memo {
     /// The same, for floats.
     pub work: Vec<f32>,
     /// The scratch of every round, where a compressor has several.
-    pub(crate) rounds: Vec<Vec<u32>>,
+    pub rounds: Vec<Vec<u32>>,
 }
 
 impl Memo {

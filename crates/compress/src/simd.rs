@@ -90,8 +90,11 @@ mod tests {
         }
     }
 
-    /// Two steps of feedback of every example of the table, p, the bytes, what is read from them, and the mean of three.
-    fn everything() -> Vec<(String, Vec<f32>, Vec<u8>, Message, Message)> {
+    /// A textual form, p, the bytes, what is read from them, and a mean.
+    type Seen = (String, Vec<f32>, Vec<u8>, Message, Message);
+
+    /// Three steps of feedback of every example of the table, p, the bytes, what is read from them, and the mean of three.
+    fn everything() -> Vec<Seen> {
         let (d, rows) = (70_016, 64);
         let normal = |seed: u64| {
             let mut random = Philox::new(seed);
@@ -99,7 +102,7 @@ mod tests {
         };
         let (layout, unit) = (Layout::flat(d).unwrap(), Unit::tensor("m", &[rows, d / rows]));
         let gradients = [normal(1), normal(2), normal(3)];
-        let each = |text: &str| {
+        let each = |text: &str| -> Seen {
             let c: AnyCompressor = text.parse().unwrap();
             let (mut p, mut memo) = (vec![0.0; d], Memo::default());
             let mut messages: Vec<Message> = Vec::new();

@@ -51,7 +51,7 @@ fn block(draw: u64, index: u64) -> [u32; 4] {
 /// The random word of coordinate j.
 fn word(draw: u64, j: usize) -> u32 {
     let word = block(draw, (16 * (j / 128) + j % 16) as u64)[j % 128 / 32];
-    if j / 16 % 2 == 0 { word.rotate_left(16) } else { word }
+    if (j / 16).is_multiple_of(2) { word.rotate_left(16) } else { word }
 }
 
 fn quantise(x: &[f32], s: u8, bucket: usize, max: bool, factor: f64, draw: u64) -> Payload {

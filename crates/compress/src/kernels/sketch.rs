@@ -276,7 +276,7 @@ mod tests {
                             let h = mix(key ^ (i as u64 / 16));
                             let first = ((u128::from(h) * (columns / 16) as u128) >> 64) as usize * 16;
                             (
-                                first + (i % 16 ^ (h >> 16) as usize % 16),
+                                first + ((i % 16) ^ ((h >> 16) as usize % 16)),
                                 if h >> (i % 16) & 1 == 0 { 1.0 } else { -1.0 },
                             )
                         };
@@ -312,7 +312,7 @@ mod tests {
             for row in 0..rows {
                 let place = |i: usize| {
                     let block = Block::new(row_key(5, row), i / WIDTH, columns);
-                    (block.first + (i % WIDTH ^ block.turn), block.signs >> (i % WIDTH) & 1)
+                    (block.first + ((i % WIDTH) ^ block.turn), block.signs >> (i % WIDTH) & 1)
                 };
                 let (a, b) = (place(i), place(j));
                 shared += usize::from(a.0 == b.0);

@@ -2,30 +2,19 @@
 //! the first byte.
 
 use bytemuck::Pod;
-use rayon::prelude::*;
 
 use crate::error::WireError;
 use crate::room;
-
-/// Bytes that a thread copies at a time.
-const TASK: usize = 1 << 18;
 
 pub(crate) fn put_floats(values: &[f32], out: &mut Vec<u8>) {
     put_words(bytemuck::cast_slice(values), u32::to_le, out);
 }
 
-pub(crate) fn put_words<W: Pod + Sync>(values: &[W], little: impl Fn(W) -> W, out: &mut Vec<u8>) {
+pub(crate) fn put_words<W: Pod>(values: &[W], little: impl Fn(W) -> W, out: &mut Vec<u8>) {
     if cfg!(target_endian = "big") {
         return values.iter().for_each(|v| out.extend_from_slice(bytemuck::bytes_of(&little(*v))));
     }
-    let bytes: &[u8] = bytemuck::cast_slice(values);
-    out.reserve(bytes.len());
-    let room = out.spare_capacity_mut()[..bytes.len()].par_chunks_mut(TASK);
-    room.zip(bytes.par_chunks(TASK)).for_each(|(room, bytes)| {
-        room.write_copy_of_slice(bytes);
-    });
-    // SAFETY: as many bytes behind the old ones have just been written.
-    unsafe { out.set_len(out.len() + bytes.len()) };
+    out.extend_from_slice(bytemuck::cast_slice(values));
 }
 
 pub(crate) fn varint_bytes(value: u64) -> usize {
@@ -99,10 +88,8 @@ impl<'a> Reader<'a> {
         let needed = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(4);
         let bytes = self.take(needed, "values")?;
         let mut values = room::take::<f32>(needed / 4);
-        values.par_chunks_mut(TASK / 4).zip(bytes.par_chunks(TASK)).for_each(|(values, bytes)| {
-            let words = values.iter_mut().zip(bytes.as_chunks::<4>().0);
-            words.for_each(|(value, word)| *value = f32::from_le_bytes(*word));
-        });
+        let words = values.iter_mut().zip(bytes.as_chunks::<4>().0);
+        words.for_each(|(value, word)| *value = f32::from_le_bytes(*word));
         Ok(values)
     }
 
