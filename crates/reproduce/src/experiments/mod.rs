@@ -130,9 +130,6 @@ mod tests {
         }
     }
 
-    /// Experiments whose claims still lack made-up results.
-    const UNWITNESSED: [&str; 1] = ["total-error"];
-
     /// Every claim of every experiment holds, fails and, unless nothing random judges it, is undecided, as
     /// the numbers say: no check that cannot fail.
     #[test]
@@ -140,7 +137,7 @@ mod tests {
         for experiment in EXPERIMENTS {
             let name = experiment.about().name;
             let witnesses = experiment.witnesses();
-            assert_eq!(witnesses.is_empty(), UNWITNESSED.contains(&name), "{name}: listed, or not");
+            assert!(!witnesses.is_empty(), "{name}: nothing is made up");
             let mut seen = std::collections::HashSet::new();
             let mut all = std::collections::BTreeMap::new();
             for Witness { claim: meant, verdict, results } in witnesses {

@@ -18,4 +18,4 @@ pub use reference_sign::ReferenceSign;
 pub use saddle::Saddle;
 pub use simulation::Simulation;
 pub use softmax::{Rows, SoftmaxRegression};
-pub use toys::{AbsoluteValues, BimodalLine, SaddleNoise, SparseNoise, ThreeWorkers, WeightedAbsoluteValues};
+pub use toys::{AbsoluteValues, BimodalLine, SaddleNoise, Slope, SparseNoise, ThreeWorkers, WeightedAbsoluteValues};

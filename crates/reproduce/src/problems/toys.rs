@@ -168,6 +168,45 @@ impl Problem for SaddleNoise {
     }
 }
 
+/// f(x) = drift·⟨c, x⟩ with c as evenly spread as quantiles are from 0.5 to 1.5 in turn, and normal noise on every coordinate:
+/// what is compressed has a direction, a spread, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Slope {
+    /// d.
+    pub dimension: usize,
+    /// The gradient's size.
+    pub drift: f32,
+    /// The noise's standard deviation.
+    pub deviation: f32,
+}
+
+impl Slope {
+    fn at(&self, j: usize) -> f32 {
+        self.drift * (0.5 + j as f32 / self.dimension.max(1) as f32)
+    }
+}
+
+impl Problem for Slope {
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    fn gradient(&self, worker: usize, x: &[f32], random: &mut Philox, g: &mut [f32]) {
+        self.exact(worker, x, g);
+        if self.deviation > 0.0 {
+            g.iter_mut().for_each(|g| *g += self.deviation * random.normal());
+        }
+    }
+
+    fn exact(&self, _: usize, _: &[f32], g: &mut [f32]) {
+        g.iter_mut().enumerate().for_each(|(j, g)| *g = self.at(j));
+    }
+
+    fn loss(&self, _: usize, x: &[f32]) -> f64 {
+        x.iter().enumerate().map(|(j, x)| f64::from(self.at(j)) * f64::from(*x)).sum()
+    }
+}
+
 /// The three workers of Beznosikov et al. (2020, <https://arxiv.org/abs/2002.12410>, Example 1):
 /// f_i(x) = ⟨a_i, x⟩² + ¼‖x‖² on R³, a_i = (2, 2, 2) but for −3 at i; no noise. `shifted` adds ⟨b_i, x⟩ with b_i = (−1, −1, −1)
 /// but for 2 at i, which add up to 0: then workers' gradients do not vanish at the solution, which is 0 all the same.
