@@ -360,8 +360,8 @@ impl Experiment for CifarSignSgd {
         let mut made = Made::default();
         for (curve, accuracy, loss, small_accuracy, small_loss, of_class) in table {
             made = made
-                .with(&large, curve, TEST_ACCURACY, &vec![accuracy; 8])
-                .with(&small, curve, TEST_ACCURACY, &vec![small_accuracy; 8])
+                .with(&large, curve, TEST_ACCURACY, &[accuracy; 8])
+                .with(&small, curve, TEST_ACCURACY, &[small_accuracy; 8])
                 .with(&one_class, curve, TRAIN_LOSS, &steady(of_class));
             for metric in [TRAIN_LOSS, TEST_LOSS] {
                 made = made.with(&large, curve, metric, &steady(loss)).with(&small, curve, metric, &steady(small_loss));

@@ -391,7 +391,7 @@ impl Experiment for Rates {
         let wild = crate::record::made::torn(0.1, 1.9);
         // Of every other seed the values are those of one law, of the others of another.
         let mixed = |group: &str, curve: &str, metric, one: (f64, f64), other: (f64, f64)| {
-            let of = |seed: u64| if seed % 2 == 0 { law(one.0, one.1) } else { law(other.0, other.1) };
+            let of = |seed: u64| if seed.is_multiple_of(2) { law(one.0, one.1) } else { law(other.0, other.1) };
             made.clone().paths(group, curve, metric, (1..=MADE_SEEDS).map(|seed| (seed, of(seed).to_vec())))
         };
         vec![
