@@ -380,6 +380,23 @@ fn a_folder_that_is_read_only_is_refused_before_anything_is_trained() {
     }
 }
 
+/// A summary is of a run at its end: one that goes on beyond has none until it is there.
+#[test]
+fn a_run_that_goes_on_has_no_summary_of_its_shorter_past() {
+    let place = tempfile::tempdir().unwrap();
+    let run = place.path().join("run");
+    assert!(backburn(&tiny(&run, &["--steps", "3"])).status.success());
+    assert_eq!(names(&run), WHOLE);
+    let said = place.path().join("said");
+    let args = ["train", "--resume", "--steps", "1000000000", "--out", run.to_str().unwrap()];
+    let child = command(&args).stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+    let mut endless = Endless { child, said };
+    endless.until("a step", |_| steps(&run).len() > 5);
+    endless.signal("KILL");
+    endless.end();
+    assert_eq!(names(&run), [".lock", "checkpoint.safetensors", "config.toml", "metrics.jsonl"]);
+}
+
 /// A reproduction is stopped as a run is, has one writer, and is not begun anew by the way.
 #[test]
 fn a_reproduction_is_stopped_by_a_signal_and_goes_on_only_when_asked() {
