@@ -187,7 +187,7 @@ impl Workers {
             return Err(backburn_optim::TransportError::new(why).into());
         }
         let mean = backburn_optim::mean_of_nodes(nodes.iter().map(Vec::as_slice));
-        self.model = self.group.with_parameters(self.model.clone(), &mean).map_err(SnapshotError::from)?;
+        self.model = self.group.with_parameters(self.model.clone(), mean.as_slice()).map_err(SnapshotError::from)?;
         Ok(())
     }
 
@@ -224,7 +224,7 @@ impl Workers {
     /// Where the model is another than the group's.
     pub fn first_non_finite(&self) -> Result<Option<String>, RunError> {
         let x = self.group.parameters(&self.model).map_err(SnapshotError::from)?;
-        let bad = backburn_compress::first_non_finite(&x);
+        let bad = x.first_non_finite();
         let path = bad.and_then(|at| self.group.layout().parameter_at(at)).map(|p| p.path.clone());
         let statistics = || self.statistics.iter().any(|x| !x.is_finite()).then(|| "batch statistics".into());
         Ok(path.or_else(statistics))
