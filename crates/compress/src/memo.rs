@@ -14,6 +14,8 @@ pub struct Memo {
     pub scratch: Vec<u32>,
     /// The same, for floats.
     pub work: Vec<f32>,
+    /// The scratch of every round, where a compressor has several.
+    pub(crate) rounds: Vec<Vec<u32>>,
 }
 
 impl Clone for Memo {

@@ -9,7 +9,7 @@ use crate::error::WireError;
 use crate::key::Key;
 use crate::layout::{Layout, Unit};
 use crate::memo::Memo;
-use crate::payload::{Payload, Signs, Sketch, mean_of, wire};
+use crate::payload::{Payload, Signs, Sketch, mean_of, mean_over_senders, wire};
 use crate::room;
 use crate::source::{Source, Update};
 use crate::vector::Vector;
@@ -242,6 +242,17 @@ pub fn mean(inbox: &[Option<&Message>], layout: &Layout) -> Message {
             [one] if n == 1 => (*one).clone(),
             _ => Arc::new(mean_of(&parts.iter().map(|p| &***p).collect::<Vec<_>>(), n, unit.len())),
         }
+    };
+    layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
+}
+
+/// As [`mean`], where each coordinate is divided by the number of messages that name it, and not by n: x then moves as
+/// far along a coordinate that one worker sent as along one that all did, and by more than the workers' residuals pay
+/// for.
+pub fn mean_of_senders(inbox: &[Option<&Message>], layout: &Layout) -> Message {
+    let each = |(u, unit): (usize, &Unit)| {
+        let parts: Vec<&Payload> = inbox.iter().flatten().map(|m| &*m.payloads[u]).collect();
+        Arc::new(mean_over_senders(&parts, unit.len()))
     };
     layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
 }

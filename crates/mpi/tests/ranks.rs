@@ -96,8 +96,11 @@ fn vote(mut mpi: Mpi) -> Outcome {
     Ok(())
 }
 
+/// The bits of x of each of this process's workers, and the bytes that all have sent.
+type Reached = (Vec<Vec<u32>>, f64);
+
 /// Steps of workers on ½‖x − c_i‖², with an own x each under gossip.
-fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<(Vec<Vec<u32>>, f64), Box<dyn std::error::Error>> {
+fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<Reached, Box<dyn std::error::Error>> {
     let layout = Layout::new(vec![("a".into(), vec![16, 12]), ("b".into(), vec![9])], Default::default(), 0)?;
     let mut x = Vector::from(vec![0.5; layout.len()]);
     let mut cluster = Cluster::over(method.parse()?, compressor.parse()?, layout, 7, x.as_slice(), mail)?;

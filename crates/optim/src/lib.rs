@@ -22,8 +22,9 @@ pub use crate::burn::{
 };
 pub use algorithms::parts::{Residual, graph};
 pub use algorithms::{
-    Beer, CompressedSgd, Dgc, Ecx, Ef21, Ef21Ideal, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd, EfSgdBidirectional, Estimator,
-    LocalGradient, Momentum, Neolithic, Perturbed, PowerSgd, Sgd, SketchedTopK,
+    Adam, Beer, CompressedSgd, Demo, Dgc, Dion, Ecx, Ef21, Ef21Ideal, Ef21Muon, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd,
+    EfSgdBidirectional, Estimator, LocalGradient, Momentum, Neolithic, OnebitAdam, OuterSgd, Perturbed, PowerSgd,
+    Preset, Sgd, SketchedTopK, ZeroOneAdam,
 };
 pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
@@ -34,5 +35,5 @@ pub use host::{
 };
 pub use method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,
-    Plain, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
+    Plain, Refresh, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
 };

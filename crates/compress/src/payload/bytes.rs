@@ -5,6 +5,7 @@ use bytemuck::Pod;
 use rayon::prelude::*;
 
 use crate::error::WireError;
+use crate::room;
 
 /// Bytes that a thread copies at a time.
 const TASK: usize = 1 << 18;
@@ -95,25 +96,21 @@ impl<'a> Reader<'a> {
     }
 
     pub fn floats(&mut self, count: u64) -> Result<Vec<f32>, WireError> {
-        self.numbers(count, |w: u32| f32::from_bits(u32::from_le(w)))
+        let needed = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(4);
+        let bytes = self.take(needed, "values")?;
+        let mut values = room::take::<f32>(needed / 4);
+        values.par_chunks_mut(TASK / 4).zip(bytes.par_chunks(TASK)).for_each(|(values, bytes)| {
+            let words = values.iter_mut().zip(bytes.as_chunks::<4>().0);
+            words.for_each(|(value, word)| *value = f32::from_le_bytes(*word));
+        });
+        Ok(values)
     }
 
-    pub fn numbers<W: Pod, T: Clone + Default + Send>(
-        &mut self,
-        count: u64,
-        read: impl Fn(W) -> T + Sync,
-    ) -> Result<Vec<T>, WireError> {
+    pub fn numbers<W: Pod, T>(&mut self, count: u64, read: impl Fn(W) -> T) -> Result<Vec<T>, WireError> {
         let size = size_of::<W>();
         let needed = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(size);
         let bytes = self.take(needed, "values")?;
-        let mut values = vec![T::default(); bytes.len() / size];
-        values.par_chunks_mut(TASK / size).zip(bytes.par_chunks(TASK / size * size)).for_each(|(values, bytes)| {
-            values
-                .iter_mut()
-                .zip(bytes.chunks_exact(size))
-                .for_each(|(v, c)| *v = read(bytemuck::pod_read_unaligned(c)));
-        });
-        Ok(values)
+        Ok(bytes.chunks_exact(size).map(|c| read(bytemuck::pod_read_unaligned(c))).collect())
     }
 }
 

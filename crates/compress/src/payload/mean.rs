@@ -36,6 +36,28 @@ pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize) -> Payload {
     })
 }
 
+/// Each coordinate's mean over the parts that name it.
+pub(crate) fn mean_over_senders(parts: &[&Payload], len: usize) -> Payload {
+    let len = parts.first().map_or(len, |p| p.len());
+    let (mut sum, mut senders) = (vec![0.0f64; len], vec![0u32; len]);
+    let mut own = vec![0.0f32; len];
+    for part in parts {
+        own.fill(1.0);
+        part.mask(&mut own);
+        senders.iter_mut().zip(&own).for_each(|(n, named)| *n += u32::from(*named == 0.0));
+        own.fill(0.0);
+        part.axpy(1.0, &mut own);
+        sum.iter_mut().zip(&own).for_each(|(s, x)| *s += f64::from(*x));
+    }
+    let mean = |j: usize| (sum[j] / f64::from(senders[j].max(1))) as f32;
+    let indices: Vec<u32> = (0..len as u32).filter(|j| senders[*j as usize] > 0).collect();
+    if indices.len() > len / 4 {
+        return Payload::floats((0..len).map(mean).collect());
+    }
+    let values = Values::F32(indices.iter().map(|j| mean(*j as usize)).collect());
+    Sparse { len, indices, values }.into()
+}
+
 /// Coordinates of the mean that all parts are added to before the next: few, so that the parts are streams that the
 /// processor reads ahead.
 const STRIP: usize = 1024;

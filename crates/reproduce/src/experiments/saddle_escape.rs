@@ -5,7 +5,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::ESCAPING;
 use crate::experiment::{About, Experiment, Setup, Table};
 use crate::figure::{Axis, Figure, Line, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::{Problem, Saddle, SparseNoise};
 use crate::record::judge::{Bound, Equality, Paired, Share};
 #[cfg(test)]
@@ -96,14 +96,7 @@ impl SaddleEscape {
         let length = Length { steps, points: steps };
         let drawn = [START, RESETS].contains(&curve.group.as_str());
         let before = out.rows().len();
-        simulate(
-            curve,
-            problem,
-            seed,
-            x,
-            length,
-            move |_| gamma,
-            LOSS,
+        Descent::new(curve, problem, seed, x, length, LOSS).with_lr(move |_| gamma).run(
             out,
             |simulation, step, out| {
                 let here = there(simulation.x());

@@ -46,8 +46,18 @@ pub enum ConfigError {
     /// A method and a compressor that do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A run that would go on with data of other contents.
+    #[error("the training data is not what the run began with: {now}, which is not what it was as {was}")]
+    Data {
+        /// What the run began with.
+        was: DataSet,
+        /// What is there.
+        now: DataSet,
+    },
     /// A run that would go on with other data, model or seed.
-    #[error("a run goes on with the data, model, batch, scope, seed and link that it began with; changed: {0}")]
+    #[error(
+        "a run goes on with the data, model, batch, scope, seed, overlap and link that it began with; changed: {0}"
+    )]
     Changed(String),
 }
 
@@ -92,6 +102,9 @@ pub struct RunConfig {
     /// The links of the workers, on which every exchange is reckoned in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<Links>,
+    /// Exchange a step's gradients while the next are computed: the model moves one step late.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub overlap: bool,
     /// The device's name.
     pub device: String,
     /// What happens when a gradient is not finite.
@@ -125,6 +138,7 @@ impl Default for RunConfig {
             dense_below: 0,
             seed: 1,
             link: None,
+            overlap: false,
             device: "auto".into(),
             on_non_finite: OnNonFinite::Stop,
             checkpoint_every: CheckpointEvery::default(),
@@ -192,7 +206,7 @@ impl RunConfig {
                 changed.push(format!("{what} = {is}, was {was}"));
             }
         };
-        differ("data", &self.data, &other.data);
+        // The data themselves are compared by their digest: files may have moved.
         differ("subset", &self.subset, &other.subset);
         differ("augment", &self.augment, &other.augment);
         differ("model", &self.model, &other.model);
@@ -200,6 +214,7 @@ impl RunConfig {
         differ("seed", &self.seed, &other.seed);
         differ("batch", &self.batch, &other.batch);
         differ("scope", &self.scope, &other.scope);
+        differ("overlap", &self.overlap, &other.overlap);
         differ("dense_below", &self.dense_below, &other.dense_below);
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
