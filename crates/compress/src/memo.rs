@@ -18,9 +18,16 @@ pub struct Memo {
     pub(crate) rounds: Vec<Vec<u32>>,
 }
 
+impl Memo {
+    /// Of what is saved in checkpoints; its rooms are empty.
+    pub fn new(values: Vec<f32>, scalars: Vec<f64>) -> Self {
+        Self { values, scalars, ..Self::default() }
+    }
+}
+
 impl Clone for Memo {
     fn clone(&self) -> Self {
-        Self { values: self.values.clone(), scalars: self.scalars.clone(), ..Self::default() }
+        Self::new(self.values.clone(), self.scalars.clone())
     }
 }
 

@@ -465,7 +465,7 @@ impl Loader<'_> {
             self.used.insert(format!("{place}.{}", scalars.len()));
             scalars.push(scalar);
         }
-        Ok(Memo { values, scalars, ..Memo::default() })
+        Ok(Memo::new(values, scalars))
     }
 
     /// A piece of an owner that was read, or of one that there is not, which nobody asked for.
