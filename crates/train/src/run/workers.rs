@@ -227,7 +227,7 @@ impl Workers {
         let mut mean = vec![0.0f64; d];
         for worker in 0..saved {
             let own = read(worker)?;
-            mean.iter_mut().zip(own.vector.iter()).for_each(|(m, x)| *m += f64::from(*x) / saved as f64);
+            mean.iter_mut().zip(own.vector.as_slice().iter()).for_each(|(m, x)| *m += f64::from(*x) / saved as f64);
         }
         let mean: Vec<f32> = mean.into_iter().map(|m| m as f32).collect();
         Ok(Some(seats.map(|_| mean.clone().into()).collect()))
@@ -422,7 +422,7 @@ impl Trains for Workers {
         for (worker, gradient) in self.group.cluster().seats().zip(self.pending.iter().flatten()) {
             let missing = serde_json::to_string(&gradient.missing).expect("indices");
             snapshot.texts.insert(format!("{PENDING}{worker}"), missing);
-            snapshot.vectors.insert(format!("{PENDING}{worker}"), gradient.vector.to_vec());
+            snapshot.vectors.insert(format!("{PENDING}{worker}"), gradient.vector.as_slice().to_vec());
         }
         Ok(snapshot)
     }
