@@ -103,7 +103,7 @@ type Reached = (Vec<Vec<u32>>, f64);
 fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<Reached, Box<dyn std::error::Error>> {
     let layout = Layout::new(vec![("a".into(), vec![16, 12]), ("b".into(), vec![9])], Default::default(), 0)?;
     let mut x = Vector::from(vec![0.5; layout.len()]);
-    let mut cluster = Cluster::over(method.parse()?, compressor.parse()?, layout, 7, &x, mail)?;
+    let mut cluster = Cluster::over(method.parse()?, compressor.parse()?, layout, 7, x.as_slice(), mail)?;
     let mut up = 0.0;
     for step in 0..5 {
         let nodes: Vec<Option<Vector>> = (0..cluster.workers()).map(|w| cluster.node(w).cloned()).collect();
@@ -112,7 +112,7 @@ fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<Reached, Bo
             Ask::Gradient { at: other, .. } => {
                 let x = other.as_ref().or(nodes[worker].as_ref()).unwrap_or(&at);
                 let centre = |i: usize| ((i * 7 + worker * 13 + step) % 11) as f32;
-                Ok(Reply::gradient(x.iter().enumerate().map(|(i, x)| x - centre(i)).collect::<Vec<f32>>()))
+                Ok(Reply::gradient(x.as_slice().iter().enumerate().map(|(i, x)| x - centre(i)).collect::<Vec<f32>>()))
             }
             Ask::Loss { .. } => Ok(Reply::Loss(worker as f64 + step as f64)),
         };
@@ -120,7 +120,7 @@ fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<Reached, Bo
         up += (0..cluster.workers()).map(|w| decided.traffic.workers[w].up as f64).sum::<f64>();
         decided.apply(&mut x);
     }
-    let bits = |x: &Vector| x.iter().map(|x| x.to_bits()).collect();
+    let bits = |x: &Vector| x.as_slice().iter().map(|x| x.to_bits()).collect();
     let of = |w: usize| cluster.node(w).map_or_else(|| bits(&x), bits);
     Ok((cluster.seats().map(of).collect(), up))
 }

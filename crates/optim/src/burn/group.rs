@@ -92,7 +92,7 @@ impl GroupConfig {
         let x = places.read(model)?;
         let links = self.links().cloned();
         let (method, compressor) = (self.method().clone(), self.compressor().clone());
-        let cluster = Cluster::over(method, compressor, layout, self.seed(), &x, mail)?;
+        let cluster = Cluster::over(method, compressor, layout, self.seed(), x.as_slice(), mail)?;
         if let Some(warning) = cluster.warning() {
             tracing::warn!("{warning}");
         }
@@ -196,7 +196,7 @@ impl<P: Mail> Group<P> {
                     Ok(None) => {}
                     Ok(Some(mut gradient)) => {
                         let x = self.cluster.node(worker).unwrap_or(&step.x);
-                        step.preparation.apply(&mut gradient, x, self.cluster.layout());
+                        step.preparation.apply(&mut gradient, x.as_slice(), self.cluster.layout());
                         flat[worker - first] = Some(gradient);
                     }
                     Err(error) => failed.push((worker, error)),
@@ -259,7 +259,7 @@ impl<P: Mail> Group<P> {
 
     /// The model that a worker is to compute its gradient at: under gossip its own, otherwise the common one.
     pub fn model_of<M: Module>(&self, worker: usize, model: &M) -> M {
-        let own = self.cluster.node(worker).map(|x| self.places.write(model.clone(), x));
+        let own = self.cluster.node(worker).map(|x| self.places.write(model.clone(), x.as_slice()));
         own.and_then(Result::ok).unwrap_or_else(|| model.clone())
     }
 
@@ -422,7 +422,7 @@ impl<P: Mail> Group<P> {
             return Ok(());
         }
         let x = places.read(model)?;
-        self.parked.relay(&mut self.cluster, layout, &x).map_err(RoundError::host)?;
+        self.parked.relay(&mut self.cluster, layout, x.as_slice()).map_err(RoundError::host)?;
         self.share = Vec::new();
         self.places = places;
         Ok(())

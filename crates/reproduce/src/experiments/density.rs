@@ -132,10 +132,10 @@ impl Experiment for Density {
             // e is in units of the step, so p = γg + e; φ does not see the scale.
             let p: Vector = match owed.0.is_empty() {
                 true => g.vector.clone(),
-                false => g.vector.iter().zip(owed.0.iter()).map(|(g, e)| look.lr as f32 * g + e).collect(),
+                false => Vector::sum(look.lr as f32, &g.vector, 1.0, &owed.0),
             };
-            let whole = Norms::of(p.iter().copied()).density();
-            let seen = [by_layer(&g.vector, layers()), by_layer(&p, layers()), whole];
+            let whole = Norms::of(p.as_slice().iter().copied()).density();
+            let seen = [by_layer(g.vector.as_slice(), layers()), by_layer(p.as_slice(), layers()), whole];
             Ok(Found { loss: value, gradient: g, seen })
         })?;
         let epoch = (images.len() as u64 / curve.batch as u64).max(1);

@@ -242,7 +242,7 @@ impl Experiment for MaxMargin {
             let mut owed = Owed::default();
             if has_error && taken > 0 {
                 simulation.cluster().visit(&mut owed);
-                let error = square(&owed.0);
+                let error = square(owed.0.as_slice());
                 let bound = 4.0 * (1.0 - delta) / (delta * delta) * largest;
                 let apart = span.distance(simulation.x()).powi(2);
                 span_ratio = span_ratio.max((apart - 1e-6) / error.max(1e-300));

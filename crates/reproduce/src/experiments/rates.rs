@@ -140,7 +140,8 @@ impl Rates {
         let floats = 32.0 * layout.len() as f64;
         let x = Vector::zeros(layout.len());
         let g: Vec<f32> = (0..x.len()).map(|j| (j as f32 * 0.618).sin()).collect();
-        let mut cluster = Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, &x)?;
+        let mut cluster =
+            Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, x.as_slice())?;
         let mut host = |_: usize, ask: &Ask| match ask {
             Ask::Gradient { .. } => Ok(Reply::gradient(g.clone())),
             Ask::Loss { .. } => Err(RoundError::Unserved("a loss")),

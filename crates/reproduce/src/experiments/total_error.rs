@@ -126,7 +126,7 @@ impl TotalError {
                 }
                 let mut owed = Owed::default();
                 simulation.cluster().visit(&mut owed);
-                total += square(&owed.0);
+                total += square(owed.0.as_slice());
                 sent += simulation.x().iter().zip(&before).filter(|(a, b)| a != b).count() as f64;
                 before.copy_from_slice(simulation.x());
             })?;
@@ -198,7 +198,7 @@ impl TotalError {
                     simulation.cluster().visit(&mut owed);
                     // p = C(p) + e, and x moved by C(p).
                     let moved = before.iter().zip(simulation.x()).map(|(old, new)| old - new);
-                    recorded.push(moved.zip(owed.0.iter()).map(|(c, e)| c + e).collect());
+                    recorded.push(moved.zip(owed.0.as_slice().iter()).map(|(c, e)| c + e).collect());
                     before.copy_from_slice(simulation.x());
                 }
             })?;

@@ -198,7 +198,7 @@ impl Workers {
             return Err(backburn_optim::TransportError::new(why).into());
         }
         let mean = backburn_optim::mean_of_nodes(nodes.iter().map(Vec::as_slice));
-        self.model = self.group.with_parameters(self.model.clone(), &mean).map_err(SnapshotError::from)?;
+        self.model = self.group.with_parameters(self.model.clone(), mean.as_slice()).map_err(SnapshotError::from)?;
         Ok(())
     }
 
@@ -227,7 +227,7 @@ impl Workers {
         let mut mean = vec![0.0f64; d];
         for worker in 0..saved {
             let own = read(worker)?;
-            mean.iter_mut().zip(own.vector.iter()).for_each(|(m, x)| *m += f64::from(*x) / saved as f64);
+            mean.iter_mut().zip(own.vector.as_slice().iter()).for_each(|(m, x)| *m += f64::from(*x) / saved as f64);
         }
         let mean: Vec<f32> = mean.into_iter().map(|m| m as f32).collect();
         Ok(Some(seats.map(|_| mean.clone().into()).collect()))
@@ -266,7 +266,7 @@ impl Workers {
     /// Where the model is another than the group's.
     pub fn first_non_finite(&self) -> Result<Option<String>, RunError> {
         let x = self.group.parameters(&self.model).map_err(SnapshotError::from)?;
-        let bad = backburn_compress::first_non_finite(&x);
+        let bad = x.first_non_finite();
         let path = bad.and_then(|at| self.group.layout().parameter_at(at)).map(|p| p.path.clone());
         let statistics = || self.statistics.iter().any(|x| !x.is_finite()).then(|| "batch statistics".into());
         Ok(path.or_else(statistics))
@@ -422,7 +422,7 @@ impl Trains for Workers {
         for (worker, gradient) in self.group.cluster().seats().zip(self.pending.iter().flatten()) {
             let missing = serde_json::to_string(&gradient.missing).expect("indices");
             snapshot.texts.insert(format!("{PENDING}{worker}"), missing);
-            snapshot.vectors.insert(format!("{PENDING}{worker}"), gradient.vector.to_vec());
+            snapshot.vectors.insert(format!("{PENDING}{worker}"), gradient.vector.as_slice().to_vec());
         }
         Ok(snapshot)
     }
