@@ -217,7 +217,7 @@ impl Experiment for MomentumRates {
                 "B_init makes the first estimate better",
                 "the table's sample complexities",
             ],
-            time: ["2 min", "2 h"],
+            time: ["5 min", "5 h"],
         }
     }
 
@@ -240,7 +240,7 @@ impl Experiment for MomentumRates {
     }
 
     fn seeds(&self, setup: &Setup) -> u64 {
-        setup.scale.pick(3, 6, 20)
+        setup.scale.pick(3, 4, 20)
     }
 
     fn settings(&self, _: &Setup) -> Vec<(&'static str, String)> {
