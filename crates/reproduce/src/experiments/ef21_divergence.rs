@@ -62,7 +62,7 @@ impl Experiment for Ef21Divergence {
                 "EF21-SGDM improves with n",
                 "EF21-SGD does not improve with a smaller step, EF21-SGDM does",
             ],
-            time: ["1 min", "1 h"],
+            time: ["5 min", "5 h"],
         }
     }
 

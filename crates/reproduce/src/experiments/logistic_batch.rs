@@ -17,7 +17,7 @@ use backburn_train::data::Partition;
 
 pub(super) struct LogisticBatch;
 
-/// Each with the steps that `backburn reproduce logistic-batch --tune` chose.
+/// Each with the exponents of two of the step sizes, which --tune chooses anew.
 const BATCHES: [(usize, Steps); 3] =
     [(1, [0, 0, 0, 0, 0, 0, 0]), (8, [0, 0, 0, 0, 0, 0, 0]), (64, [0, 0, 0, 0, 0, 0, 0])];
 const SMALLEST: usize = 1;
@@ -76,7 +76,7 @@ impl Experiment for LogisticBatch {
     }
 
     fn departures(&self, _: &Setup) -> Vec<String> {
-        vec!["The poster's figure gives no numbers for n, k, lambda and steps. At small scale the images are fewer and coarser; where MNIST is not at hand they are the embedded slice of Fashion-MNIST. Step sizes are tuned at small scale; --tune tunes them at any.".into()]
+        vec!["The poster's figure gives no numbers for n, k, lambda and steps. At small scale the images are fewer and coarser; where MNIST is not at hand they are the embedded slice of Fashion-MNIST. Step sizes are tuned only where --tune asks for it.".into()]
     }
 
     fn tuning(&self) -> Option<Tuning> {

@@ -19,7 +19,7 @@ const WORKERS: [usize; 3] = [1, 10, 100];
 const STAND_IN: &str = "images";
 const REAL_SIM: &str = "real-sim";
 
-/// k and d of a set, and the steps that `backburn reproduce logistic-workers --tune` chose for each n.
+/// k and d of a set, and for each n the exponents of two of the step sizes, which --tune chooses anew.
 fn preset(set: &str) -> (usize, f64, [Steps; 3]) {
     match set {
         "a9a" => (3, 246.0, [[0, 0, 0, 0, 0, 0, 0]; 3]),
@@ -142,8 +142,10 @@ impl Experiment for LogisticWorkers {
     }
 
     fn departures(&self, setup: &Setup) -> Vec<String> {
-        let mut list =
-            vec!["The poster gives no numbers for k, lambda and steps; step sizes on images and real-sim are not tuned unless --tune asks for it.".into()];
+        let mut list = vec![
+            "The poster gives no numbers for k, lambda and steps; step sizes are tuned only where --tune asks for it."
+                .into(),
+        ];
         match Self::sets(setup)[0] {
             REAL_SIM => {}
             STAND_IN => list.push(

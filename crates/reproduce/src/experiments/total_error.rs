@@ -84,7 +84,7 @@ impl TotalError {
             model: setup.scale.pick(ModelKind::ConvNet, ModelKind::ConvNet, ModelKind::ResNet18),
             scope: Scope::Global,
             subset: setup.scale.pick(256, 2000, 0),
-            epochs: setup.scale.pick(1.0, 15.0, 200.0),
+            epochs: setup.scale.pick(4.0, 15.0, 200.0),
             // Divided by 10 at a half and at three quarters.
             schedule: Schedule { lr: curve.lr, ..Schedule::default() },
             ..config(curve, seed, setup)?
@@ -352,7 +352,7 @@ impl Experiment for TotalError {
         let model = setup.scale.pick("convnet", "convnet", "resnet18");
         vec![
             ("model", format!("{model} on {}", setup.image_set(Self::data(setup)))),
-            ("epochs", setup.scale.pick("1", "15", "200").into()),
+            ("epochs", setup.scale.pick("4", "15", "200").into()),
             (
                 "workers",
                 "4, batch 64, no momentum; step 0.1, divided by 10 at a half and at three quarters of the run".into(),

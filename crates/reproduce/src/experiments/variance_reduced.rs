@@ -330,7 +330,7 @@ impl Experiment for VarianceReduced {
                 "it stays near to the run without compression",
                 "its rate is that of no compression",
             ],
-            time: ["2 min", "1 h"],
+            time: ["5 min", "1 h"],
         }
     }
 
@@ -364,7 +364,7 @@ impl Experiment for VarianceReduced {
     }
 
     fn seeds(&self, setup: &Setup) -> u64 {
-        setup.scale.pick(3, 5, 20)
+        setup.scale.pick(3, 12, 20)
     }
 
     fn settings(&self, setup: &Setup) -> Vec<(&'static str, String)> {

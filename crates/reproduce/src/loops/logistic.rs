@@ -87,11 +87,12 @@ pub(crate) fn budget(results: &Results, group: &str) -> Option<f64> {
     sent.min_by(f64::total_cmp)
 }
 
-/// The exponents of two that tuning chose for [`Method::ALL`].
+/// The exponents of two of the step sizes for [`Method::ALL`].
 pub(crate) type Steps = [i32; 7];
 
 /// What a report says of the step sizes.
-pub(crate) const STEP_SIZES: &str = "the best power of two from 2^-4 to 2^3 for every method and panel, as `backburn reproduce --tune` chose it by the first seed";
+pub(crate) const STEP_SIZES: &str =
+    "1 for every method; with --tune the best power of two from 2^-4 to 2^3 for every method and panel";
 
 pub(crate) fn curves(
     group: String,
