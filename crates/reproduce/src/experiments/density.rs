@@ -76,7 +76,7 @@ impl Experiment for Density {
                 "gradients themselves are dense",
                 "the density dips where the step size drops",
             ],
-            time: ["5 min", "1 day"],
+            time: ["4 min", "1 day"],
         }
     }
 

@@ -166,7 +166,7 @@ impl Experiment for SaddleEscape {
                 "half of the points are eps-SOSP; communication improves with 1/eps",
                 "resets, feedback and the common draw each matter",
             ],
-            time: ["3 min", "15 min"],
+            time: ["2 min", "15 min"],
         }
     }
 
