@@ -31,7 +31,8 @@
 //!
 //! Compressors and methods are listed by [`AnyCompressor::table`](prelude::AnyCompressor::table) and
 //! [`AnyAlgorithm::table`](prelude::AnyAlgorithm::table), and stand in [`compressors`] and [`methods`]. With the
-//! feature `learner` workers train under Burn's `Learner`, with `train` come data, models and loops.
+//! feature `learner` workers train under Burn's `Learner`, with `train` come data, models and loops, with `mpi` the
+//! transport of an MPI run.
 
 pub use backburn_optim::{DEVICES, DeviceError, device, device_name};
 
@@ -111,6 +112,10 @@ pub mod burn {
         Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
     };
 }
+
+/// The processes of an MPI run.
+#[cfg(feature = "mpi")]
+pub use backburn_mpi as mpi;
 
 #[cfg(feature = "train")]
 pub use backburn_train as train;

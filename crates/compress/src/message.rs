@@ -9,7 +9,8 @@ use crate::error::WireError;
 use crate::key::Key;
 use crate::layout::{Layout, Unit};
 use crate::memo::Memo;
-use crate::payload::{Payload, Signs, Sketch, mean_of, wire};
+use crate::payload::{Payload, Signs, Sketch, mean_of, mean_over_senders, wire};
+use crate::room;
 use crate::source::{Source, Update};
 use crate::vector::Vector;
 
@@ -106,6 +107,12 @@ impl Message {
     pub fn with_note(mut self, note: Note) -> Self {
         self.notes.push(note);
         self
+    }
+
+    /// Ends with its memory left to the messages to come, as far as nobody else holds its payloads: a step after the
+    /// first then asks the system for none. Whoever lets go of a message as long as a model should say so.
+    pub fn recycle(self) {
+        self.payloads.into_iter().filter_map(Arc::into_inner).for_each(room::give);
     }
 
     /// Whether every number in it, and all that it decodes to, is finite.
@@ -239,6 +246,17 @@ pub fn mean(inbox: &[Option<&Message>], layout: &Layout) -> Message {
     layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
 }
 
+/// As [`mean`], where each coordinate is divided by the number of messages that name it, and not by n: x then moves as
+/// far along a coordinate that one worker sent as along one that all did, and by more than the workers' residuals pay
+/// for.
+pub fn mean_of_senders(inbox: &[Option<&Message>], layout: &Layout) -> Message {
+    let each = |(u, unit): (usize, &Unit)| {
+        let parts: Vec<&Payload> = inbox.iter().flatten().map(|m| &*m.payloads[u]).collect();
+        Arc::new(mean_over_senders(&parts, unit.len()))
+    };
+    layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
+}
+
 /// The mean over n of the payloads that stand at this place of every message, as floats; empty where nobody
 /// said anything. For rounds that are not about every unit.
 pub fn mean_at(inbox: &[Option<&Message>], place: usize) -> Vec<f32> {
@@ -276,6 +294,12 @@ pub fn message_bytes(message: &Message) -> u64 {
 pub fn encode_message(message: &Message) -> Vec<u8> {
     let notes = notes(message);
     wire::encode(message.payloads.iter().map(|p| &**p).chain(&notes))
+}
+
+/// Appends a message as bytes to `out`, whose room may be that of an earlier one.
+pub fn encode_message_into(message: &Message, out: &mut Vec<u8>) {
+    let notes = notes(message);
+    wire::encode_into(message.payloads.iter().map(|p| &**p).chain(&notes), out);
 }
 
 /// Reads a message from bytes that nobody vouches for, its notes still among the payloads, see

@@ -22,16 +22,18 @@ pub use crate::burn::{
 };
 pub use algorithms::parts::{Residual, graph};
 pub use algorithms::{
-    Beer, CompressedSgd, Dgc, Ecx, Ef21, Ef21Ideal, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd, EfSgdBidirectional, Estimator,
-    LocalGradient, Momentum, Neolithic, Perturbed, PowerSgd, Sgd, SketchedTopK,
+    Adam, Beer, CompressedSgd, Demo, Dgc, Dion, Ecx, Ef21, Ef21Ideal, Ef21Muon, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd,
+    EfSgdBidirectional, Estimator, LocalGradient, Momentum, Neolithic, OnebitAdam, OuterSgd, Perturbed, PowerSgd,
+    Preset, Sgd, SketchedTopK, ZeroOneAdam,
 };
-pub use checkpoint::{Snapshot, SnapshotError, write_atomically};
+pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
-    At, Bytes, Change, Cluster, Decided, Encoded, Given, Gradient, Host, HostError, InProcess, Letter, Link, LinkError,
-    Links, Load, Mail, MailError, Observation, OnLink, Plan, PlanError, Reply, ResizeError, RoundError, Seats,
-    SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration, rate,
+    At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Host, HostError, InProcess, Letter, Link,
+    LinkError, Links, Load, Mail, MailError, Observation, OnLink, Plan, PlanError, Reply, ResizeError, RoundError,
+    Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration,
+    mean_of_nodes, rate,
 };
 pub use method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,
-    Plain, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
+    Plain, Refresh, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
 };

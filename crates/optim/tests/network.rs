@@ -81,7 +81,8 @@ fn traffic_is_what_is_reckoned() {
     for (method, neighbours) in [("ef-sgd", 4.0), ("beer", 2.0)] {
         let layout = Layout::flat(1000).unwrap();
         let x = Vector::zeros(1000);
-        let mut cluster = Cluster::new(method.parse().unwrap(), "topk:0.1".parse().unwrap(), layout, 5, 7, &x).unwrap();
+        let mut cluster =
+            Cluster::new(method.parse().unwrap(), "topk:0.1".parse().unwrap(), layout, 5, 7, x.as_slice()).unwrap();
         let of = |w: usize| (0..1000).map(|i| (i * (w + 1)) as f32).collect::<Vec<f32>>();
         let mut gradient = |w: usize, _: &Ask| Ok(Reply::gradient(of(w)));
         let decided = cluster.round(0.01, &x, &mut gradient).unwrap();

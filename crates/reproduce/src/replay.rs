@@ -246,10 +246,10 @@ fn try_replay<R: Runner>(
         bytes_down += traffic.total().down;
         xs.push(runner.x());
     }
-    let pairs = setup.iterates.iter().flat_map(|ys| xs.iter().zip(ys)).flat_map(|(x, y)| x.iter().zip(y));
+    let pairs = setup.iterates.iter().flat_map(|ys| xs.iter().zip(ys)).flat_map(|(x, y)| x.as_slice().iter().zip(y));
     let errors: Vec<(f64, f64)> = pairs.map(|(x, y)| ((f64::from(*x) - y).abs(), *y)).collect();
     Ok(Ran {
-        iterates: xs.iter().map(|x| setup.nested(x)).collect(),
+        iterates: xs.iter().map(|x| setup.nested(x.as_slice())).collect(),
         bytes_up,
         bytes_down,
         residual_norms: runner.residual_norms(),
@@ -305,7 +305,11 @@ impl Setup {
             Some(serde_json::Value::String(text)) => text.parse()?,
             Some(other) => return Err(ReplayError::Malformed(format!("`scope` is {other}, not a word"))),
         };
-        let x0 = flat(&case.x0, "`x0`")?.into_iter().map(|x| x as f32).collect();
+        let x0: Vec<f32> = flat(&case.x0, "`x0`")?.into_iter().map(|x| x as f32).collect();
+        if let Some(at) = x0.iter().position(|x| !x.is_finite()) {
+            return Err(ReplayError::Malformed(format!("coordinate {at} of `x0` is more than f32 holds")));
+        }
+        let x0 = Vector::from(x0);
         Ok(Self { shapes, scope, workers, x0, gradients, iterates })
     }
 
@@ -384,7 +388,7 @@ impl OnVectors {
     fn new(setup: &Setup, algorithm: AnyAlgorithm, compressor: AnyCompressor) -> Result<Self, ReplayError> {
         let named = setup.shapes.iter().enumerate().map(|(i, shape)| (format!("parameters.{i}"), shape.clone()));
         let layout = Layout::new(named.collect(), setup.scope, 0).map_err(SetupError::from)?;
-        let cluster = Cluster::new(algorithm, compressor, layout, setup.workers, 0, &setup.x0)?;
+        let cluster = Cluster::new(algorithm, compressor, layout, setup.workers, 0, setup.x0.as_slice())?;
         Ok(Self { cluster, x: setup.x0.clone() })
     }
 }
@@ -484,7 +488,7 @@ struct Recorded<'a> {
 
 impl ModuleHost<Parameters> for Recorded<'_> {
     fn gradient(&mut self, worker: usize, at: &Parameters, _: usize) -> Result<GradientsParams, RoundError> {
-        Ok(self.places.unflatten(at, &self.gradients[worker]))
+        Ok(self.places.unflatten(at, self.gradients[worker].as_slice()))
     }
 }
 

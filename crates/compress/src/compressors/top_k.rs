@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Amount, Coding};
+use super::{Coding, Kept};
 use crate::class::Class;
 use crate::compressor::Compressor;
 use crate::error::ParameterError;
@@ -18,10 +18,7 @@ use crate::text::Form;
 ///
 /// <https://arxiv.org/abs/1809.07599>
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TopK {
-    amount: Amount,
-    values: Coding,
-}
+pub struct TopK(Kept);
 
 pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "topk",
@@ -30,12 +27,9 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     equation: "C(x)_j = x_j for the k largest |x_j|, 0 elsewhere; k = ⌈ratio·d⌉",
     source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
     link: "https://arxiv.org/abs/1809.07599",
-    defaults: &[("values=f32", "how values are written")],
+    defaults: Kept::DEFAULTS,
     examples: &["topk:0.1", "topk:k=3", "topk:0.1,values=bf16", "topk:k=3,values=f16", "topk:0.1,values=qsgd:15"],
-    parse: |args| {
-        let values = args.named("values")?.unwrap_or_default();
-        Ok(Arc::new(TopK { amount: Amount::parse(args)?, values }))
-    },
+    parse: |args| Ok(Arc::new(TopK(Kept::parse(args)?))),
 };
 
 impl TopK {
@@ -44,7 +38,7 @@ impl TopK {
     /// # Errors
     /// Where `ratio` is not in (0, 1].
     pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
-        Ok(Self { amount: Amount::ratio(ratio)?, values: Coding::default() })
+        Kept::ratio(ratio).map(Self)
     }
 
     /// Keeps `k` ≥ 1 coordinates of every unit.
@@ -52,18 +46,18 @@ impl TopK {
     /// # Errors
     /// Where `k` is 0.
     pub fn count(k: usize) -> Result<Self, ParameterError> {
-        Ok(Self { amount: Amount::count(k)?, values: Coding::default() })
+        Kept::count(k).map(Self)
     }
 
     /// Sends values in this format, or in levels; the rounding error stays in the residual.
     pub fn with_values(self, values: impl Into<Coding>) -> Self {
-        Self { values: values.into(), ..self }
+        Self(self.0.with_values(values))
     }
 }
 
 impl fmt::Display for TopK {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "topk:{}{}", self.amount, self.values.suffix())
+        write!(f, "topk:{}", self.0)
     }
 }
 
@@ -75,13 +69,12 @@ impl From<TopK> for Feedback {
 
 impl Compressor for TopK {
     fn class(&self, unit: &Unit) -> Class {
-        let k = self.amount.of(unit.len());
-        Class::Contractive(k as f64 / unit.len().max(1) as f64 * self.values.share(k))
+        Class::Contractive(self.0.share(unit.len()))
     }
 
     fn compress(&self, mut source: Source<'_>, _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
-        let (len, k) = (source.len(), self.amount.of(source.len()));
+        let (len, k) = (source.len(), self.0.of(source.len()));
         let kept = source.largest(k, memo);
-        Sparse { len, indices: kept.indices, values: self.values.encode(kept.values, key) }.into()
+        Sparse { len, indices: kept.indices, values: self.0.values().encode(kept.values, key) }.into()
     }
 }

@@ -5,6 +5,7 @@
 pub(crate) mod finite;
 pub mod low_rank;
 pub(crate) mod masks;
+pub(crate) mod newton_schulz;
 pub(crate) mod places;
 pub(crate) mod quantise;
 pub(crate) mod select;

@@ -4,13 +4,17 @@
 use bytemuck::Pod;
 
 use crate::error::WireError;
+use crate::room;
 
 pub(crate) fn put_floats(values: &[f32], out: &mut Vec<u8>) {
-    put_words(values, |x| x.to_bits().to_le(), out);
+    put_words(bytemuck::cast_slice(values), u32::to_le, out);
 }
 
-pub(crate) fn put_words<T: Copy, W: Pod>(values: &[T], word: impl Fn(T) -> W, out: &mut Vec<u8>) {
-    values.iter().for_each(|v| out.extend_from_slice(bytemuck::bytes_of(&word(*v))));
+pub(crate) fn put_words<W: Pod>(values: &[W], little: impl Fn(W) -> W, out: &mut Vec<u8>) {
+    if cfg!(target_endian = "big") {
+        return values.iter().for_each(|v| out.extend_from_slice(bytemuck::bytes_of(&little(*v))));
+    }
+    out.extend_from_slice(bytemuck::cast_slice(values));
 }
 
 pub(crate) fn varint_bytes(value: u64) -> usize {
@@ -81,7 +85,12 @@ impl<'a> Reader<'a> {
     }
 
     pub fn floats(&mut self, count: u64) -> Result<Vec<f32>, WireError> {
-        self.numbers(count, |w: u32| f32::from_bits(u32::from_le(w)))
+        let needed = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(4);
+        let bytes = self.take(needed, "values")?;
+        let mut values = room::take::<f32>(needed / 4);
+        let words = values.iter_mut().zip(bytes.as_chunks::<4>().0);
+        words.for_each(|(value, word)| *value = f32::from_le_bytes(*word));
+        Ok(values)
     }
 
     pub fn numbers<W: Pod, T>(&mut self, count: u64, read: impl Fn(W) -> T) -> Result<Vec<T>, WireError> {

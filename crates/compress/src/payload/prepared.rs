@@ -22,8 +22,19 @@ pub(crate) enum Part<'a> {
     Places(Cow<'a, [u32]>, &'a Values),
     /// A bit a coordinate.
     Bits(Bits<'a>),
+    /// A value a coordinate.
+    Dense(&'a Values),
     /// Anything else that speaks of every coordinate.
     Whole(&'a dyn Add),
+}
+
+impl Part<'_> {
+    fn stretch(&self, start: usize, len: usize) -> Option<Stretch<'_>> {
+        match self {
+            Self::Places(indices, values) => Some(Stretch::new(indices, values, start, len)),
+            Self::Bits(_) | Self::Dense(_) | Self::Whole(_) => None,
+        }
+    }
 }
 
 /// A bit a coordinate, and the values of either.
@@ -32,6 +43,14 @@ pub(crate) struct Bits<'a> {
     pub words: &'a [u64],
     pub low: f32,
     pub high: f32,
+}
+
+impl Bits<'_> {
+    /// The larger magnitude of both values; not finite where one is not.
+    pub fn bound(&self) -> f64 {
+        let (low, high) = (f64::from(self.low.abs()), f64::from(self.high.abs()));
+        if low.is_nan() { low } else { low.max(high) + 0.0 * high }
+    }
 }
 
 impl<'a> Prepared<'a> {
@@ -55,12 +74,20 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// The places from `start` on within `len` coordinates, if it is places and nothing else.
-    pub fn stretch(&self, start: usize, len: usize) -> Option<Stretch<'_>> {
-        match self.0.as_slice() {
-            [Part::Places(indices, values)] => Some(Stretch::new(indices, values, start, len)),
+    /// The values, if it is a value a coordinate and nothing else.
+    pub fn dense(&self) -> Option<&'a Values> {
+        match *self.0.as_slice() {
+            [Part::Dense(values)] => Some(values),
             _ => None,
         }
+    }
+
+    /// The places of every part from `start` on within `len` coordinates; nothing unless all are places.
+    pub fn stretches(&self, start: usize, len: usize) -> Vec<Stretch<'_>> {
+        if !self.0.iter().all(|part| matches!(part, Part::Places(..))) {
+            return Vec::new();
+        }
+        self.0.iter().filter_map(|part| part.stretch(start, len)).collect()
     }
 
     /// y ← 0 at every coordinate that it names.
@@ -68,7 +95,7 @@ impl<'a> Prepared<'a> {
         for part in &self.0 {
             match part {
                 Part::Places(indices, _) => indices.iter().for_each(|i| y[*i as usize] = 0.0),
-                Part::Bits(_) | Part::Whole(_) => y.fill(0.0),
+                Part::Bits(_) | Part::Dense(_) | Part::Whole(_) => y.fill(0.0),
             }
         }
     }
@@ -80,6 +107,7 @@ impl Add for Prepared<'_> {
             match part {
                 Part::Places(indices, values) => add_places(a, indices, values, start, y),
                 Part::Bits(Bits { words, low, high }) => add_bits(words, start, a * low, a * high, y),
+                Part::Dense(values) => values.add(a, start, y),
                 Part::Whole(whole) => whole.add(a, start, y),
             }
         }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use backburn_compress::text::{Form, TextError, serde_as_text};
 
 use super::{
-    beer, bidirectional, compressed_sgd, dgc, ecx, ef_sgd, ef21, ef21_ideal, neolithic, perturbed, power_sgd, sgd,
-    sketched_top_k,
+    beer, bidirectional, compressed_sgd, demo, dgc, dion, ecx, ef_sgd, ef21, ef21_ideal, ef21_muon, neolithic,
+    onebit_adam, outer_sgd, perturbed, power_sgd, sgd, sketched_top_k, zero_one_adam,
 };
 use crate::AnyAlgorithm;
 
@@ -28,6 +28,15 @@ pub static TABLE: &[&Form<AnyAlgorithm>] = &[
     &dgc::FORM,
     &power_sgd::FORM,
     &sketched_top_k::FORM,
+    &onebit_adam::FORM,
+    &zero_one_adam::FORM,
+    &ef21_muon::FORM,
+    &dion::FORM,
+    &demo::FORM,
+    &outer_sgd::LOCAL_SGD,
+    &outer_sgd::DILOCO,
+    &outer_sgd::SPARSE_LOCO,
+    &outer_sgd::MU_LOCO,
 ];
 
 impl AnyAlgorithm {

@@ -54,6 +54,23 @@ impl Traffic {
         Self { workers, gathered, sent, gossip, rounds: 0, known }
     }
 
+    /// What all workers sent, from what each process knows in full; `None` where they do not know of all.
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next()?;
+        for part in parts {
+            let Range { start, end } = part.known.clone();
+            if start > all.known.end || end > all.workers.len().min(part.workers.len()) {
+                return None;
+            }
+            all.workers[start..end].copy_from_slice(&part.workers[start..end]);
+            all.gathered[start..end].copy_from_slice(part.gathered.get(start..end)?);
+            all.sent[start..end].copy_from_slice(part.sent.get(start..end)?);
+            all.known.end = all.known.end.max(end);
+        }
+        (all.known == (0..all.workers.len())).then_some(all)
+    }
+
     /// The sum over the workers.
     pub fn total(&self) -> Bytes {
         self.workers.iter().copied().sum()

@@ -19,6 +19,6 @@ pub(crate) use argument::{chained, display_by_arguments};
 pub use ask::{Ask, Seen};
 pub use cx::Cx;
 pub use decision::{Decision, Inbox, Move, Next};
-pub use promise::{Alpha, Conserves, Draw, Parent, Restarts, Rule, UNSAID, Why};
+pub use promise::{Alpha, Conserves, Draw, Parent, Refresh, Restarts, Rule, UNSAID, Why};
 pub use state::{Owner, Role, State, Visitor};
 pub use takes::{Plain, Takes};

@@ -106,6 +106,51 @@ pub enum Rule {
     Average(f64),
     /// v ← (1−α_t)v + α_t·d with v₋₁ = 0; d ← v.
     Estimate(Alpha),
+    /// d ← sign(d), sign(0) = 0.
+    Sign,
+    /// As [`Momentum`](Self::Momentum), or where it looks ahead [`Nesterov`](Self::Nesterov), except that nothing moves
+    /// where γ = 0.
+    Outer {
+        /// β.
+        momentum: f64,
+        /// Whether d = d + βm.
+        nesterov: bool,
+    },
+    /// m ← β₁m + (1−β₁)d; in some steps v ← β₂v + (1−β₂)d²; d ← m/(√v + ε). Both begin at 0.
+    Adam {
+        /// β₁.
+        beta1: f64,
+        /// β₂.
+        beta2: f64,
+        /// ε.
+        eps: f64,
+        /// The steps in which v moves.
+        refresh: Refresh,
+    },
+}
+
+/// The steps in which Adam's v moves; it stays as it is in all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// None from this step on.
+    pub freeze: u64,
+    /// The distance between two of them doubles after every so many; 0 for every step.
+    pub doubling: u64,
+}
+
+impl Refresh {
+    /// Whether v moves in step t = 0, 1, ….
+    pub fn at(self, t: u64) -> bool {
+        if t >= self.freeze || self.doubling == 0 {
+            return t < self.freeze;
+        }
+        let (mut next, mut j) = (0u64, 0u64);
+        while next < t {
+            next = next.saturating_add(1u64.checked_shl((j / self.doubling) as u32).unwrap_or(u64::MAX));
+            j += 1;
+        }
+        next == t
+    }
 }
 
 /// In a step with γ ≠ 0, once t − t_ref > `interval` or ‖x − x_ref‖ > `radius`: if f(x) ≥ f(x_ref), x ← x_ref; then x_ref ← x, t_ref ← t.
@@ -115,4 +160,17 @@ pub struct Restarts {
     pub interval: Option<u64>,
     /// R; estimated where there are several workers.
     pub radius: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_between_refreshes_doubles() {
+        let steps = |freeze, doubling| (0..30).filter(|t| Refresh { freeze, doubling }.at(*t)).collect::<Vec<u64>>();
+        assert_eq!(steps(3, 0), [0, 1, 2]);
+        assert_eq!(steps(20, 2), [0, 1, 2, 4, 6, 10, 14]);
+        assert!(!Refresh { freeze: u64::MAX, doubling: 1 }.at(1 << 40));
+    }
 }

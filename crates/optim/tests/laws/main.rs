@@ -9,6 +9,7 @@ mod failures;
 mod mails;
 mod parents;
 mod ranks;
+mod second_forms;
 mod step_sizes;
 mod textbook;
 mod theorems;

@@ -35,6 +35,28 @@ impl Recursion {
                 }
                 Rule::Average(eta) => d = blend(state, 1.0 - eta, eta, &d, true),
                 Rule::Estimate(alpha) => d = blend(state, 1.0 - alpha.at(t), alpha.at(t), &d, false),
+                Rule::Sign => d.iter_mut().for_each(|d| *d = if *d == 0.0 { 0.0 } else { d.signum() }),
+                Rule::Outer { .. } if lr == 0.0 => {}
+                Rule::Outer { momentum, nesterov } => {
+                    let m = blend(state, momentum, 1.0, &d, true);
+                    match nesterov {
+                        true => d.iter_mut().zip(&m).for_each(|(d, m)| *d += momentum * m),
+                        false => d = m,
+                    }
+                }
+                Rule::Adam { beta1, beta2, eps, refresh } => {
+                    // m, and v behind it.
+                    let mut both = state.take().unwrap_or_else(|| vec![0.0; 2 * d.len()]);
+                    let (m, v) = both.split_at_mut(d.len());
+                    for ((d, m), v) in d.iter_mut().zip(m).zip(v) {
+                        *m = beta1 * *m + (1.0 - beta1) * *d;
+                        if refresh.at(t) {
+                            *v = beta2 * *v + (1.0 - beta2) * *d * *d;
+                        }
+                        *d = *m / (v.sqrt() + eps);
+                    }
+                    *state = Some(both);
+                }
                 _ => panic!("the laws do not know the rule {rule:?}"),
             }
         }

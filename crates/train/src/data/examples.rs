@@ -1,6 +1,7 @@
 //! What is trained on, whatever it is: images or rows.
 
 use burn::tensor::Device;
+use sha2::{Digest, Sha256};
 
 use super::batch::ImageBatch;
 use super::images::Images;
@@ -71,6 +72,31 @@ impl Examples {
             Self::Images(images) => images.shape(),
             Self::Rows(rows) => [1, 1, rows.rows().features()],
         }
+    }
+
+    /// Bytes of memory that they take.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Images(images) => images.pixels().len() + images.len(),
+            Self::Rows(rows) => 8 * rows.rows().entries() + 13 * rows.len(),
+        }
+    }
+
+    /// What tells them from all others: SHA-256 over shape, classes and every value, in hexadecimal.
+    pub fn digest(&self) -> String {
+        let mut sha = Sha256::new();
+        let shape = self.shape().into_iter().chain([self.classes(), self.len()]);
+        shape.for_each(|number| sha.update((number as u64).to_le_bytes()));
+        sha.update(self.labels());
+        match self {
+            Self::Images(images) => sha.update(images.pixels()),
+            Self::Rows(rows) => (0..rows.len()).for_each(|i| {
+                let (indices, values) = rows.rows().row(i);
+                indices.iter().for_each(|index| sha.update(index.to_le_bytes()));
+                values.iter().for_each(|value| sha.update(value.to_le_bytes()));
+            }),
+        }
+        sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Whether crops and flips make sense.

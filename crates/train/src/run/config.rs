@@ -6,9 +6,11 @@ use backburn_compress::{AnyCompressor, Scope};
 use backburn_optim::{AnyAlgorithm, Links, SetupError};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataSet, Partition};
+use super::checkpoint_every::CheckpointEvery;
+use super::length::Length;
+use crate::data::{DataError, DataSet, Examples, Options, Partition, Split};
 use crate::models::ModelKind;
-use crate::session::{OnNonFinite, Schedule, ScheduleError};
+use crate::session::{OnNonFinite, Schedule, ScheduleError, StepSizes};
 
 /// Examples in a batch, at most.
 const MOST_EXAMPLES: usize = 1 << 20;
@@ -29,6 +31,9 @@ pub enum ConfigError {
     /// A length that is none.
     #[error("epochs must be a positive number where steps is 0")]
     Epochs,
+    /// Two lengths, of which one would be ignored.
+    #[error("both steps and epochs are given: a run has one length")]
+    Lengths,
     /// A path that TOML cannot hold.
     #[error("data_dir must be UTF-8, and is `{}`", .0.display())]
     DataDir(PathBuf),
@@ -41,8 +46,18 @@ pub enum ConfigError {
     /// A method and a compressor that do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A run that would go on with data of other contents.
+    #[error("the training data is not what the run began with: {now}, which is not what it was as {was}")]
+    Data {
+        /// What the run began with.
+        was: DataSet,
+        /// What is there.
+        now: DataSet,
+    },
     /// A run that would go on with other data, model or seed.
-    #[error("a run goes on with the data, model, batch, scope, seed and link that it began with; changed: {0}")]
+    #[error(
+        "a run goes on with the data, model, batch, scope, seed, overlap and link that it began with; changed: {0}"
+    )]
     Changed(String),
 }
 
@@ -69,8 +84,10 @@ pub struct RunConfig {
     /// Examples a worker and step.
     pub batch: usize,
     /// Passes over the data; steps = epochs·images/(workers·batch).
+    #[serde(skip_serializing_if = "is_zero")]
     pub epochs: f64,
     /// Steps, instead of epochs; 0 counts epochs.
+    #[serde(skip_serializing_if = "is_zero")]
     pub steps: u64,
     /// The method.
     pub algorithm: AnyAlgorithm,
@@ -85,12 +102,18 @@ pub struct RunConfig {
     /// The links of the workers, on which every exchange is reckoned in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<Links>,
+    /// Exchange a step's gradients while the next are computed: the model moves one step late.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub overlap: bool,
     /// The device's name.
     pub device: String,
     /// What happens when a gradient is not finite.
     pub on_non_finite: OnNonFinite,
-    /// Steps between checkpoints; 0 keeps only the last.
-    pub checkpoint_every: u64,
+    /// How often what is reached is kept.
+    pub checkpoint_every: CheckpointEvery,
+    /// Over what length the step sizes run, where that is not the run's own: what a longer run keeps of a shorter one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_length: Option<Length>,
     /// Step sizes. A table, and so the last of the file.
     pub schedule: Schedule,
 }
@@ -115,9 +138,11 @@ impl Default for RunConfig {
             dense_below: 0,
             seed: 1,
             link: None,
+            overlap: false,
             device: "auto".into(),
             on_non_finite: OnNonFinite::Stop,
-            checkpoint_every: 0,
+            checkpoint_every: CheckpointEvery::default(),
+            schedule_length: None,
             schedule: Schedule::default(),
         }
     }
@@ -129,12 +154,20 @@ impl RunConfig {
     /// # Errors
     /// Where it is no TOML, or no configuration.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        Ok(toml::from_str(text.trim_start_matches('\u{feff}'))?)
+        let text = text.trim_start_matches('\u{feff}');
+        let config: Self = toml::from_str(text)?;
+        let given: toml::Table = toml::from_str(text)?;
+        if config.steps > 0 && given.contains_key("epochs") {
+            return Err(ConfigError::Lengths);
+        }
+        Ok(config)
     }
 
     /// TOML that reads back as the same configuration, of one that passed [`check`](Self::check).
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("every field has a TOML form")
+        // The length that counts, and no other.
+        let epochs = if self.steps > 0 { 0.0 } else { self.epochs };
+        toml::to_string(&Self { epochs, ..self.clone() }).expect("every field has a TOML form")
     }
 
     /// Checks what serde cannot.
@@ -173,7 +206,7 @@ impl RunConfig {
                 changed.push(format!("{what} = {is}, was {was}"));
             }
         };
-        differ("data", &self.data, &other.data);
+        // The data themselves are compared by their digest: files may have moved.
         differ("subset", &self.subset, &other.subset);
         differ("augment", &self.augment, &other.augment);
         differ("model", &self.model, &other.model);
@@ -181,19 +214,51 @@ impl RunConfig {
         differ("seed", &self.seed, &other.seed);
         differ("batch", &self.batch, &other.batch);
         differ("scope", &self.scope, &other.scope);
+        differ("overlap", &self.overlap, &other.overlap);
         differ("dense_below", &self.dense_below, &other.dense_below);
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
         if changed.is_empty() { Ok(()) } else { Err(ConfigError::Changed(changed.join("; "))) }
     }
 
+    /// How long it is.
+    pub fn length(&self) -> Length {
+        if self.steps > 0 { Length::Steps(self.steps) } else { Length::Epochs(self.epochs) }
+    }
+
     /// Steps for a training set of so many examples.
     pub fn steps_for(&self, examples: usize) -> u64 {
-        if self.steps > 0 {
-            return self.steps;
-        }
-        ((self.epochs * examples as f64 / (self.workers as f64 * self.batch as f64)).round() as u64).max(1)
+        self.length().steps(self.examples_a_step(), examples)
     }
+
+    /// γ at every step, for a training set of so many examples.
+    pub fn step_sizes(&self, examples: usize) -> impl StepSizes + use<> {
+        let (schedule, length) = (self.schedule.clone(), self.steps_of_schedule(examples));
+        move |step: u64, _: u64| schedule.at(step, length)
+    }
+
+    /// Over how many steps the step sizes run.
+    pub fn steps_of_schedule(&self, examples: usize) -> u64 {
+        self.schedule_length.unwrap_or_else(|| self.length()).steps(self.examples_a_step(), examples)
+    }
+
+    /// Its data, [`subset`](Self::subset) and all the rest.
+    ///
+    /// # Errors
+    /// Where they cannot be had.
+    pub fn load_data(&self, options: &Options) -> Result<Split<Examples>, DataError> {
+        let data_dir = self.data_dir.clone().or_else(|| options.data_dir.clone());
+        self.data.load(&Options { data_dir, ..options.clone() })
+    }
+
+    /// Of all workers together.
+    fn examples_a_step(&self) -> f64 {
+        self.workers as f64 * self.batch as f64
+    }
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 #[cfg(test)]
@@ -208,6 +273,26 @@ mod tests {
         config.check().unwrap();
         assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
         assert!(RunConfig { workers: 8, ..config }.check().is_err());
+    }
+
+    #[test]
+    fn one_length_counts_and_two_are_refused() {
+        let config = RunConfig { steps: 3, epochs: 50.0, ..RunConfig::default() };
+        let text = config.to_toml();
+        assert!(text.contains("steps = 3") && !text.contains("epochs"), "{text}");
+        assert_eq!(RunConfig::from_toml(&text).unwrap().length(), Length::Steps(3));
+        assert!(matches!(RunConfig::from_toml("steps = 3\nepochs = 5.0"), Err(ConfigError::Lengths)));
+        assert_eq!(RunConfig::from_toml("steps = 0\nepochs = 2.0").unwrap().length(), Length::Epochs(2.0));
+    }
+
+    #[test]
+    fn step_sizes_run_over_their_own_length_where_they_have_one() {
+        let config = RunConfig { steps: 100, workers: 4, batch: 5, ..RunConfig::default() };
+        let longer = RunConfig { steps: 1000, ..config.clone() };
+        let kept = RunConfig { schedule_length: Some(Length::Epochs(2.0)), ..longer.clone() };
+        let at = |config: &RunConfig, step| config.step_sizes(1000).at(step, config.steps_for(1000));
+        assert_eq!([at(&config, 99), at(&longer, 99), at(&longer, 999)], [0.0005, 0.05, 0.0005]);
+        assert_eq!([at(&kept, 49), at(&kept, 99), at(&kept, 100), at(&kept, 999)], [0.05, 0.0005, 0.0005, 0.0005]);
     }
 
     #[test]

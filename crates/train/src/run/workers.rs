@@ -1,34 +1,56 @@
-//! Simulated workers that train a classifier.
+//! Workers that train a classifier: all n simulated in this process, or its share of them.
+
+use std::sync::OnceLock;
 
 use backburn_compress::{Message, Payload, message_bytes};
-use backburn_optim::{Group, GroupConfig, Observation, OnLink, Snapshot, SnapshotError, device, device_name};
+use backburn_optim::{
+    Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, Round, RoundError,
+    Snapshot, SnapshotError, Traffic, device, device_name,
+};
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
+use super::parts::{CURSOR, PENDING};
+use super::ranks::{Ranks, Report, Wish};
 use super::serving::Serving;
 use crate::data::{Cursor, Examples, Sampler, Split};
 use crate::models::{Classifier, Evaluation, batch_norm, evaluate};
 use crate::session::{MeanBytes, Stepped, Trains};
 
-/// n simulated workers, their shares of the data, and one model.
+/// n workers, their shares of the data, and one model. Of n processes each has a share of them; what they come to, and
+/// every bit of it, is the same.
 pub struct Workers {
     config: RunConfig,
+    /// The processes that have the others.
+    ranks: Option<Ranks>,
     device: Device,
     split: Split<Examples>,
+    /// Of the training data, once it was asked for.
+    digest: OnceLock<String>,
     shards: Vec<Vec<usize>>,
     samplers: Vec<Sampler>,
     /// Where the samplers were before the last step.
     before: Vec<Sampler>,
     model: Classifier,
-    group: Group,
+    group: Group<Post>,
     /// The common batch statistics.
     statistics: Vec<f32>,
+    /// Each own worker's gradient of the last step, where it is exchanged during the next.
+    pending: Option<Vec<Gradient>>,
+    /// What was pending before the last step.
+    pended: Option<Vec<Gradient>>,
     /// The mean loss of the last step's batches, that of a failed one included.
     loss: f64,
     /// What the last step's exchange takes on the configuration's links, and what all so far do.
     on_link: Option<(OnLink, OnLink)>,
+    /// What this process wishes, and what has been granted in the last step.
+    wish: Wish,
+    granted: Wish,
 }
+
+/// How workers' messages travel.
+pub type Post = Box<dyn Mail + Send>;
 
 impl std::fmt::Debug for Workers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,7 +63,25 @@ impl Workers {
     ///
     /// # Errors
     /// Where data, model, method and workers do not go together.
-    pub fn new(config: RunConfig, mut split: Split<Examples>) -> Result<Self, RunError> {
+    pub fn new(config: RunConfig, split: Split<Examples>) -> Result<Self, RunError> {
+        Self::over(config, split, None)
+    }
+
+    /// As [`new`](Self::new), where there are ranks with this process's share of the workers.
+    ///
+    /// # Errors
+    /// As there, and where processes do not go together or hear each other.
+    pub fn over(config: RunConfig, split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
+        match &ranks {
+            None => Self::build(config, split, None),
+            Some(all) => {
+                all.compare(&config, &split.train.digest())?;
+                Self::build(config, split, ranks.clone())
+            }
+        }
+    }
+
+    fn build(config: RunConfig, mut split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
         config.check()?;
         if config.augment && !split.train.are_images() {
             return Err(ConfigError::Augment(config.data.to_string()).into());
@@ -55,17 +95,39 @@ impl Workers {
             .map(|(w, shard)| Sampler::new(shard.clone(), config.batch, config.seed, w as u32))
             .collect::<Result<Vec<_>, _>>()?;
         let model = config.model.build(split.train.shape(), split.train.classes(), config.seed, &device)?;
+        let mail: Post = match &ranks {
+            None => Box::new(InProcess::new(config.workers)),
+            Some(ranks) => Box::new(Encoded::with_seats(ranks.clone(), ranks.seats(config.workers)?.len())),
+        };
         let group = GroupConfig::any(config.algorithm.clone(), config.compressor.clone())
             .with_workers(config.workers)
             .with_seed(config.seed)
             .with_scope(config.scope)
             .with_dense_below(config.dense_below)
-            .init(&model)?;
+            .init_with(mail, &model)?;
         let statistics = batch_norm::statistics(&model);
         let before = samplers.clone();
         let on_link = config.link.as_ref().map(|_| Default::default());
-        let loss = f64::NAN;
-        Ok(Self { config, device, split, shards, samplers, before, model, group, statistics, loss, on_link })
+        let (loss, wish) = (f64::NAN, Wish::default());
+        Ok(Self {
+            config,
+            ranks,
+            device,
+            split,
+            digest: OnceLock::new(),
+            shards,
+            samplers,
+            before,
+            model,
+            group,
+            statistics,
+            pending: None,
+            pended: None,
+            loss,
+            on_link,
+            wish,
+            granted: wish,
+        })
     }
 
     /// Loss and accuracy on the test part, with the common batch statistics.
@@ -89,9 +151,105 @@ impl Workers {
         &self.split
     }
 
-    /// Measures what every worker owes.
+    /// Measures what every worker of this process owes.
     pub fn observe(&mut self) -> Observation {
         self.group.observe()
+    }
+
+    /// Measures what every worker owes; all processes call it together.
+    ///
+    /// # Errors
+    /// Where these do not hear each other.
+    pub fn observe_all(&mut self) -> Result<Observation, RunError> {
+        let own = self.group.observe();
+        Ok(match &self.ranks {
+            None => own,
+            Some(ranks) => ranks.observe(&own)?,
+        })
+    }
+
+    /// The processes that have the other workers.
+    pub fn ranks(&self) -> Option<&Ranks> {
+        self.ranks.as_ref()
+    }
+
+    /// What this process wishes from the next step on.
+    pub(super) fn wish(&mut self, wish: Wish) {
+        self.wish = wish;
+    }
+
+    /// What all do after the last step, since one of them wished it.
+    pub(super) fn granted(&self) -> Wish {
+        self.granted
+    }
+
+    /// Makes the model what it is in one process: under gossip the mean of all nodes. All processes call it together.
+    ///
+    /// # Errors
+    /// Where they do not hear each other.
+    pub fn settle(&mut self) -> Result<(), RunError> {
+        let Some(ranks) = self.ranks.as_ref().filter(|_| self.config.algorithm.is_gossip()) else { return Ok(()) };
+        let cluster = self.group.cluster();
+        let own: Vec<&[f32]> = cluster.seats().filter_map(|w| cluster.node(w)).map(|x| x.as_slice()).collect();
+        let nodes = ranks.nodes(&own)?;
+        let d = self.group.layout().len();
+        if nodes.len() != self.config.workers || nodes.iter().any(|x| x.len() != d) {
+            let why = format!("{} nodes for {} workers", nodes.len(), self.config.workers);
+            return Err(backburn_optim::TransportError::new(why).into());
+        }
+        let mean = backburn_optim::mean_of_nodes(nodes.iter().map(Vec::as_slice));
+        self.model = self.group.with_parameters(self.model.clone(), mean.as_slice()).map_err(SnapshotError::from)?;
+        Ok(())
+    }
+
+    /// The gradients that were pending; for another number of workers than then, each has their mean.
+    fn read_pending(&self, snapshot: &Snapshot) -> Result<Option<Vec<Gradient>>, SnapshotError> {
+        let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
+        let saved = snapshot.number("cluster.workers")? as usize;
+        if !snapshot.texts.keys().any(|name| name.starts_with(PENDING)) {
+            return Ok(None);
+        }
+        let d = self.group.layout().len();
+        let read = |worker: usize| {
+            let name = format!("{PENDING}{worker}");
+            let vector = snapshot.vector(&name)?;
+            let missing: Vec<usize> =
+                serde_json::from_str(snapshot.text(&name)?).map_err(|error| damaged(format!("`{name}`: {error}")))?;
+            match vector.len() == d && vector.iter().all(|x| x.is_finite()) {
+                true => Ok(Gradient { vector: vector.into(), missing }),
+                false => Err(damaged(format!("`{name}` is no gradient of {d} numbers"))),
+            }
+        };
+        let seats = self.group.cluster().seats();
+        if saved == self.config.workers {
+            return seats.map(read).collect::<Result<_, _>>().map(Some);
+        }
+        let mut mean = vec![0.0f64; d];
+        for worker in 0..saved {
+            let own = read(worker)?;
+            mean.iter_mut().zip(own.vector.as_slice().iter()).for_each(|(m, x)| *m += f64::from(*x) / saved as f64);
+        }
+        let mean: Vec<f32> = mean.into_iter().map(|m| m as f32).collect();
+        Ok(Some(seats.map(|_| mean.clone().into()).collect()))
+    }
+
+    /// What came of a step in all processes, from what came of it in this one.
+    fn report(&mut self, own: Report) -> Result<(Report, Vec<Report>), RunError> {
+        let Some(ranks) = &self.ranks else {
+            self.granted = self.wish;
+            return Ok((own, Vec::new()));
+        };
+        let all = ranks.report(&own)?;
+        self.granted = Wish { stop: all.iter().any(|r| r.wish.stop), keep: all.iter().any(|r| r.wish.keep) };
+        let mut joined = own;
+        for (rank, report) in all.iter().enumerate() {
+            let seats = self.config.workers / all.len().max(1);
+            for worker in rank * seats..(rank + 1) * seats {
+                joined.losses[worker] = report.losses.get(worker).copied().flatten();
+                joined.statistics[worker] = report.statistics.get(worker).cloned().flatten();
+            }
+        }
+        Ok((joined, all))
     }
 
     /// The model as it is, statistics included.
@@ -102,8 +260,20 @@ impl Workers {
         Ok(batch_norm::with_statistics(self.model.clone(), &self.statistics)?)
     }
 
+    /// The path of a parameter of which a weight is not finite, or of batch statistics.
+    ///
+    /// # Errors
+    /// Where the model is another than the group's.
+    pub fn first_non_finite(&self) -> Result<Option<String>, RunError> {
+        let x = self.group.parameters(&self.model).map_err(SnapshotError::from)?;
+        let bad = x.first_non_finite();
+        let path = bad.and_then(|at| self.group.layout().parameter_at(at)).map(|p| p.path.clone());
+        let statistics = || self.statistics.iter().any(|x| !x.is_finite()).then(|| "batch statistics".into());
+        Ok(path.or_else(statistics))
+    }
+
     /// The workers' methods and what they owe.
-    pub fn group(&self) -> &Group {
+    pub fn group(&self) -> &Group<Post> {
         &self.group
     }
 
@@ -116,6 +286,11 @@ impl Workers {
     /// Seconds that all exchanges so far take there.
     pub fn on_link(&self) -> Option<OnLink> {
         Some(self.on_link?.1)
+    }
+
+    /// That of the training data.
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| self.split.train.digest())
     }
 
     /// The configuration.
@@ -142,6 +317,9 @@ fn batch_statistics_bytes(statistics: &[f32]) -> f64 {
     if statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(statistics.len()) }
 }
 
+/// What a snapshot calls the training data's digest.
+const DIGEST: &str = "data.digest";
+
 /// What a snapshot calls the seconds on a link.
 const ON_LINK: [&str; 3] = ["link.gather", "link.sharded", "link.dense"];
 
@@ -151,6 +329,7 @@ impl Trains for Workers {
     fn step(&mut self, _: u64, lr: f64) -> Result<Stepped, RunError> {
         let n = self.config.workers;
         self.before.clone_from(&self.samplers);
+        self.pended.clone_from(&self.pending);
         let mut host = Serving {
             examples: &self.split.train,
             shards: &self.shards,
@@ -162,13 +341,35 @@ impl Trains for Workers {
             losses: vec![None; n],
             statistics: vec![None; n],
         };
-        let outcome = self.group.round_with(lr, &self.model, &mut host);
+        let outcome = match self.config.overlap {
+            false => self.group.round_with(lr, &self.model, &mut host).map(Some),
+            true => overlapped(&mut self.group, lr, &self.model, &mut host, &mut self.pending),
+        };
         let (losses, statistics) = (host.losses, host.statistics);
+        let diverged = outcome.as_ref().err().filter(|e| e.is_divergence()).map(ToString::to_string);
+        let apart = self.ranks.is_some() && self.config.algorithm.is_gossip();
+        let traffic = outcome.as_ref().ok().filter(|_| apart).and_then(Option::as_ref).map(|r| r.traffic().clone());
+        let reported = self.report(Report { losses, statistics, diverged, traffic, wish: self.wish });
+        // A transport that has failed in the round fails again, and the first error says more.
+        let (Report { losses, statistics, .. }, all) = match (reported, &outcome) {
+            (Err(error), Ok(_)) => return Err(error),
+            (Err(_), Err(_)) => Default::default(),
+            (Ok(reported), _) => reported,
+        };
         self.loss = mean(&losses);
-        let round = outcome?;
-        let mut bytes = MeanBytes::from(round.traffic());
-        let load = round.load();
-        self.model = round.apply(self.model.clone());
+        let round = outcome.map_err(|error| elsewhere(error, &all))?;
+        let traffic = match &round {
+            None => Some(Traffic::default()),
+            Some(_) if apart => Traffic::join(all.into_iter().filter_map(|report| report.traffic)),
+            Some(round) => Some(round.traffic().clone()),
+        };
+        let unknown = || backburn_optim::TransportError::new("not every rank says what it has sent");
+        let traffic = traffic.ok_or_else(unknown)?;
+        let mut bytes = MeanBytes::from(&traffic);
+        let load = Load::of(&traffic, 4.0 * self.group.layout().len() as f64);
+        if let Some(round) = round {
+            self.model = round.apply(self.model.clone());
+        }
         let seen: Vec<Vec<f32>> = statistics.into_iter().flatten().collect();
         if !seen.is_empty() {
             self.statistics = batch_norm::average(&seen)?;
@@ -183,11 +384,16 @@ impl Trains for Workers {
     }
 
     fn is_non_finite(error: &RunError) -> bool {
-        matches!(error, RunError::Round(error) if error.is_divergence())
+        match error {
+            RunError::Round(error) => error.is_divergence(),
+            RunError::DivergedElsewhere { .. } => true,
+            _ => false,
+        }
     }
 
     fn undo(&mut self, _: u64) {
         self.samplers.clone_from(&self.before);
+        self.pending.clone_from(&self.pended);
     }
 
     fn skip(&mut self, _: u64) -> Stepped {
@@ -200,15 +406,24 @@ impl Trains for Workers {
     /// Weights, residuals, momenta, memos, random streams (by their seed and step), positions in the data, batch
     /// statistics.
     fn snapshot(&mut self) -> Result<Snapshot, RunError> {
-        let mut snapshot = self.group.snapshot(&self.model)?;
+        self.settle()?;
+        // With the common statistics, not those that the last forward pass here has left in the layers.
+        let mut snapshot = self.group.snapshot(&self.model()?)?;
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         snapshot.texts.insert("config".into(), self.config.to_toml());
+        snapshot.texts.insert(DIGEST.into(), self.digest().into());
         if let Some(OnLink { gather, sharded, dense }) = self.on_link() {
             ON_LINK.into_iter().zip([gather, sharded, dense]).for_each(|(name, s)| snapshot.set_real(name, s));
         }
-        let cursors: Vec<Cursor> = self.samplers.iter().map(Sampler::cursor).collect();
-        let cursors = serde_json::to_string(&cursors).expect("a cursor is plain numbers");
-        snapshot.texts.insert("data.cursors".into(), cursors);
+        for worker in self.group.cluster().seats() {
+            let cursor = serde_json::to_string(&self.samplers[worker].cursor()).expect("a cursor is plain numbers");
+            snapshot.texts.insert(format!("{CURSOR}{worker}"), cursor);
+        }
+        for (worker, gradient) in self.group.cluster().seats().zip(self.pending.iter().flatten()) {
+            let missing = serde_json::to_string(&gradient.missing).expect("indices");
+            snapshot.texts.insert(format!("{PENDING}{worker}"), missing);
+            snapshot.vectors.insert(format!("{PENDING}{worker}"), gradient.vector.as_slice().to_vec());
+        }
         Ok(snapshot)
     }
 
@@ -216,16 +431,20 @@ impl Trains for Workers {
     /// residuals are re-divided and the data is dealt anew.
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
         let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
-        RunConfig::from_toml(snapshot.text("config")?)?.same_run(&self.config)?;
-        let cursors: Vec<Cursor> = serde_json::from_str(snapshot.text("data.cursors")?)
-            .map_err(|e| damaged(format!("its data positions: {e}")))?;
-        let samplers = if cursors.len() == self.shards.len() {
-            (self.shards.iter().zip(cursors))
-                .map(|(shard, cursor)| Sampler::resume(shard.clone(), self.config.batch, cursor))
-                .collect::<Result<Vec<_>, _>>()?
-        } else {
-            self.samplers.clone()
-        };
+        let was = RunConfig::from_toml(snapshot.text("config")?)?;
+        was.same_run(&self.config)?;
+        if snapshot.text(DIGEST)? != self.digest() {
+            return Err(ConfigError::Data { was: was.data, now: self.config.data.clone() }.into());
+        }
+        let mut samplers = self.samplers.clone();
+        if snapshot.number("cluster.workers")? == self.config.workers as u64 {
+            for worker in self.group.cluster().seats() {
+                let cursor: Cursor = serde_json::from_str(snapshot.text(&format!("{CURSOR}{worker}"))?)
+                    .map_err(|e| damaged(format!("worker {worker}'s place in the data: {e}")))?;
+                samplers[worker] = Sampler::resume(self.shards[worker].clone(), self.config.batch, cursor)?;
+            }
+        }
+        let pending = self.config.overlap.then(|| self.read_pending(snapshot)).transpose()?.flatten();
         let mut on_link = self.on_link;
         if let Some((_, sum)) = &mut on_link {
             let [gather, sharded, dense] = ON_LINK.map(|name| snapshot.real(name));
@@ -235,7 +454,43 @@ impl Trains for Workers {
         batch_norm::with_statistics(self.model.clone(), &statistics)?;
         self.model = self.group.restore(self.model.clone(), snapshot)?;
         (self.samplers, self.statistics, self.on_link) = (samplers, statistics, on_link);
+        (self.pending, self.pended) = (pending, None);
         Ok(())
+    }
+}
+
+/// Exchanges the gradients of the last step while those of this one are computed, at the model that does not know of the
+/// exchange: the update is one step late. Any method that asks for one gradient at its x can do so.
+fn overlapped(
+    group: &mut Group<Post>,
+    lr: f64,
+    model: &Classifier,
+    host: &mut Serving<'_>,
+    pending: &mut Option<Vec<Gradient>>,
+) -> Result<Option<Round>, RoundError> {
+    let seats = group.cluster().seats();
+    let models: Vec<Classifier> = seats.clone().map(|worker| group.model_of(worker, model)).collect();
+    let last = pending.take();
+    let (at, own) = (models.clone(), seats.clone());
+    let (fresh, outcome) = std::thread::scope(|scope| {
+        let of = |(worker, at): (usize, Classifier)| host.gradient(worker, &at, 1);
+        let computing = scope.spawn(move || own.zip(at).map(of).collect::<Result<Vec<_>, _>>());
+        let round = |last: Vec<Gradient>| group.round_flat(lr, model, last.into_iter().map(Some).collect());
+        let outcome = last.map(round).transpose();
+        (computing.join(), outcome)
+    });
+    let fresh = fresh.map_err(|_| RoundError::host("the thread that computes gradients has panicked"))??;
+    let flat = seats.zip(fresh).zip(&models).map(|((worker, grads), at)| group.flatten(at, worker, grads));
+    *pending = Some(flat.collect::<Result<_, _>>()?);
+    outcome
+}
+
+/// An error of a round as all processes see it: they tell a divergence from other failures alike.
+fn elsewhere(error: RoundError, all: &[Report]) -> RunError {
+    let diverged = all.iter().enumerate().find_map(|(rank, report)| Some((rank, report.diverged.clone()?)));
+    match diverged {
+        Some((rank, why)) if !error.is_divergence() => RunError::DivergedElsewhere { rank, why },
+        _ => error.into(),
     }
 }
 
