@@ -118,7 +118,7 @@ pub struct Args {
     schedule_length: Option<Length>,
 
     /// Seconds that a rank of an MPI run waits for another before all give up.
-    #[cfg_attr(not(feature = "mpi"), expect(dead_code, reason = "only ranks wait for each other"))]
+    #[cfg_attr(not(feature = "mpi"), allow(dead_code, reason = "only ranks wait for each other"))]
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
     timeout: u32,
 
