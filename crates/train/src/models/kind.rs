@@ -130,6 +130,7 @@ impl ModelKind {
         match self {
             Self::ConvNet => ConvNet::activations(shape, classes),
             Self::Softmax => shape.iter().product::<usize>() + classes,
+            Self::Mlp => Mlp::activations(shape, classes),
             Self::ResNet8 => RESNET8.activations(shape, classes),
             Self::ResNet20 => RESNET20.activations(shape, classes),
             Self::ResNet18 => RESNET18.activations(shape, classes),

@@ -29,6 +29,12 @@ impl Mlp {
         let x = relu(self.second.forward(x));
         self.head.forward(x)
     }
+
+    /// Floats of one image kept for the backward pass: the input, both hidden layers before and after ReLU, the
+    /// logits.
+    pub fn activations(shape: [usize; 3], classes: usize) -> usize {
+        shape.iter().product::<usize>() + 4 * WIDTH + classes
+    }
 }
 
 #[cfg(test)]
