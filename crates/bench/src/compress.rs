@@ -200,14 +200,14 @@ fn decode_mean(c: &AnyCompressor, layout: &Layout, gradients: &[Vector], samples
 }
 
 /// The floor: nothing but the traffic of reading two vectors and writing one.
-fn add(e: &mut [f32], g: &[f32]) {
+pub(crate) fn add(e: &mut [f32], g: &[f32]) {
     const CHUNK: usize = 1 << 16;
     e.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).for_each(|(e, g)| {
         e.iter_mut().zip(g).for_each(|(e, g)| *e += g);
     });
 }
 
-fn normal(d: usize, seed: u64) -> Vector {
+pub(crate) fn normal(d: usize, seed: u64) -> Vector {
     let chunk = |(i, x): (usize, &mut [f32])| {
         let mut random = Philox::new(seed << 32 | i as u64);
         x.iter_mut().for_each(|x| *x = random.normal());
@@ -217,13 +217,13 @@ fn normal(d: usize, seed: u64) -> Vector {
     x.into()
 }
 
-fn time<T>(work: impl FnOnce() -> T) -> (T, f64) {
+pub(crate) fn time<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();
     let result = work();
     (result, start.elapsed().as_secs_f64())
 }
 
-fn median(mut seconds: Vec<f64>) -> f64 {
+pub(crate) fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
 }

@@ -63,7 +63,7 @@ fn refusals_name_what_is_allowed() {
 
 #[test]
 fn help_shows_defaults_groups_and_choices() {
-    for page in ["", "train", "data", "replay", "reproduce", "stability", "compressors", "completions"] {
+    for page in ["", "train", "data", "replay", "reproduce", "stability", "advise", "compressors", "completions"] {
         let args: Vec<&str> = page.split_whitespace().chain(["--help"]).collect();
         insta::assert_snapshot!(["help", page].join("-").trim_end_matches('-'), text(&backburn(&args).stdout));
     }

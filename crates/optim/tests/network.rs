@@ -92,7 +92,9 @@ fn traffic_is_what_is_reckoned() {
         let rounds = f64::from(traffic.rounds);
         let most = rounds * 0.010 + neighbours * own * 8.0 / 1e6;
         assert!((seconds.gather / most - 1.0).abs() < 0.1, "{method}: {} is not {most}", seconds.gather);
-        assert_eq!(seconds.dense, all_reduce(4000.0, 5, &links));
+        // On so slow a link bytes decide, and shares have fewer hops than a ring.
+        assert!((seconds.dense - (2.0 * 0.010 + 2.0 * 0.8 * 4000.0 * 8.0 / 1e6)).abs() < 1e-12);
+        assert!(seconds.dense < all_reduce(4000.0, 5, &links));
         if method == "beer" {
             assert_eq!(seconds.gather, seconds.sharded, "there is no aggregate to serve");
         }
