@@ -448,7 +448,7 @@ impl Experiment for MaxMargin {
                 bounds,
             ]
         });
-        Figure::new(4, panels.collect())
+        Figure::new(2, panels.collect())
     }
 }
 
