@@ -87,7 +87,7 @@ impl Bench {
         let layout = &self.layout;
         let part = seconds / 6.0;
         let messages: Vec<Message> =
-            (0..WORKERS).map(|w| self.worker(c, w).nth(STEPS - 1)).flatten().map(|m| m.0).collect();
+            (0..WORKERS).filter_map(|w| self.worker(c, w).nth(STEPS - 1)).map(|m| m.0).collect();
         let mut worker = self.worker(c, 0);
         let compress = repeat(part, 3, || worker.next().map_or(0.0, |(_, seconds)| seconds));
         let inbox: Vec<Option<&Message>> = messages.iter().map(Some).collect();

@@ -50,6 +50,7 @@ impl Problem for Quadratics {
 
 #[cfg(test)]
 mod tests {
+    use crate::problems::problem::slopes_match;
     use backburn_compress::Key;
 
     use super::*;
@@ -59,17 +60,7 @@ mod tests {
         let problem = Quadratics::new(2, 3, 0.0, &mut Philox::new(Key::new(1).draw()));
         let x = [0.3f32, -0.7, 1.0];
         for worker in 0..2 {
-            let mut g = vec![0.0; 3];
-            problem.exact(worker, &x, &mut g);
-            for j in 0..3 {
-                let moved = |h: f32| {
-                    let mut x = x;
-                    x[j] += h;
-                    problem.loss(worker, &x)
-                };
-                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!((slope - f64::from(g[j])).abs() < 1e-3, "{slope} {}", g[j]);
-            }
+            slopes_match(&problem, worker, &x);
         }
     }
 }

@@ -259,23 +259,14 @@ impl Problem for ThreeWorkers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problems::problem::slopes_match;
 
     #[test]
     fn gradients_of_the_three_workers_are_those_of_the_loss() {
         let x = [0.3f32, -0.7, 1.1];
         for (shifted, worker) in [(false, 0), (true, 1), (true, 2)] {
             let problem = ThreeWorkers { shifted };
-            let mut g = vec![0.0; 3];
-            problem.exact(worker, &x, &mut g);
-            for j in 0..3 {
-                let moved = |h: f32| {
-                    let mut x = x;
-                    x[j] += h;
-                    problem.loss(worker, &x)
-                };
-                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!((slope - f64::from(g[j])).abs() < 1e-3, "{slope} {}", g[j]);
-            }
+            slopes_match(&problem, worker, &x);
         }
         assert_eq!(ThreeWorkers { shifted: true }.squared_gradient(3, &[0.0; 3]), 0.0);
     }
