@@ -19,7 +19,7 @@ use crate::source::Source;
 use crate::text::{Expected, Form, TextError, serde_as_text};
 
 /// All textual forms: a new compressor adds its row.
-pub static TABLE: &[&Form<Arc<dyn Compressor>>] = &[
+static TABLE: &[&Form<Arc<dyn Compressor>>] = &[
     &identity::FORM,
     &sign::FORM,
     &one_bit::FORM,
