@@ -42,7 +42,7 @@ use crate::{
 /// #     GradientsParams::from_grads(model.forward(x).sum().backward(), model)
 /// # }).collect::<Vec<_>>();
 /// let round = group.round(0.1, &model, worker_grads(&model))?;
-/// println!("{} bytes up", round.traffic().up_per_worker());
+/// println!("{} bytes up", round.traffic().per_worker().up);
 /// model = round.apply(model);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

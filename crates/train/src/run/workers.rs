@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, Round,
-    RoundError, Snapshot, SnapshotError, Traffic,
+    Bytes, DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink,
+    Round, RoundError, Snapshot, SnapshotError, Traffic,
 };
 use burn::tensor::Device;
 
@@ -16,7 +16,7 @@ use super::ranks::{Ranks, Report, Wish};
 use super::serving::Serving;
 use crate::data::{Cursor, Examples, Sampler, Split};
 use crate::models::{Classifier, Evaluation, batch_norm, evaluate};
-use crate::session::{MeanBytes, Stepped, Trains};
+use crate::session::{Keeps, Stepped, Trains};
 
 /// n workers, their shares of the data, and one model. Of n processes each has a share of them; what they come to, and
 /// every bit of it, is the same.
@@ -368,7 +368,7 @@ impl Trains for Workers {
         };
         let unknown = || backburn_optim::TransportError::new("not every rank says what it has sent");
         let traffic = traffic.ok_or_else(unknown)?;
-        let mut bytes = MeanBytes::from(&traffic);
+        let mut bytes = traffic.per_worker();
         let load = Load::of(&traffic, 4.0 * self.group.layout().len() as f64);
         if let Some(round) = round {
             self.model = round.apply(self.model.clone());
@@ -377,7 +377,7 @@ impl Trains for Workers {
         if !seen.is_empty() {
             self.statistics = batch_norm::average(&seen)?;
             let beside = batch_statistics_bytes(&self.statistics);
-            bytes += MeanBytes { up: beside, down: beside };
+            bytes += Bytes { up: beside, down: beside };
         }
         if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
             *last = OnLink::of(&load.with_beside(batch_statistics_bytes(&self.statistics)), links);
@@ -403,9 +403,11 @@ impl Trains for Workers {
         if let Some((last, _)) = &mut self.on_link {
             *last = OnLink::default();
         }
-        Stepped { loss: self.loss, bytes: MeanBytes::default() }
+        Stepped { loss: self.loss, bytes: Bytes::default() }
     }
+}
 
+impl Keeps for Workers {
     /// Weights, residuals, momenta, memos, random streams (by their seed and step), positions in the data, batch
     /// statistics.
     fn snapshot(&mut self) -> Result<Snapshot, RunError> {
