@@ -20,12 +20,7 @@ pub use crate::burn::{
     DeviceError, DeviceKind, EfSgdConfig, Group, GroupConfig, LoadError, ModelError, ModuleHost, ParameterGroup,
     Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, device, load_optimizer,
 };
-pub use algorithms::parts::{Residual, graph};
-pub use algorithms::{
-    Adam, Beer, CompressedSgd, Demo, Dgc, Dion, Ecx, Ef21, Ef21Ideal, Ef21Muon, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd,
-    EfSgdBidirectional, Estimator, LocalGradient, Momentum, Neolithic, OnebitAdam, OuterSgd, Perturbed, PowerSgd,
-    Preset, Sgd, SketchedTopK, ZeroOneAdam,
-};
+pub use algorithms::*;
 pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
     At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Host, HostError, InProcess, Letter, Link,
