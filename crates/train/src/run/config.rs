@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
 use super::length::Length;
-use crate::data::{DataError, DataSet, Examples, Options, Partition, Split};
-use crate::models::ModelKind;
+use crate::data::{DataError, DataSet, Examples, Options, Partition, ShortText, Split};
+use crate::models::{GptPlan, ModelKind};
 use crate::session::{OnNonFinite, Schedule, ScheduleError, StepSizes};
 
 /// Examples in a batch, at most.
@@ -43,6 +43,40 @@ pub enum ConfigError {
     /// Crops and flips of what are no images.
     #[error("`{0}` is not a set of images, and nothing else is augmented")]
     Augment(String),
+    /// A model of images, or of rows, on text.
+    #[error("`{data}` is text, which {model} does not read; a model of text is {}", GptPlan::FORM.usage)]
+    Text {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+    },
+    /// A model of text on something else.
+    #[error("`{data}` is not text, and {model} reads nothing else; there are kjv, kjv-embedded and text:FILE")]
+    NotText {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+    },
+    /// A text that is too short for the model.
+    #[error("`{data}` is too short for {model}: {source}")]
+    Short {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+        /// How short.
+        source: ShortText,
+    },
+    /// Text, dealt by what it has not.
+    #[error("`{data}` is text and has no classes: partition must be iid, and is {partition}")]
+    Dealt {
+        /// The data.
+        data: DataSet,
+        /// How it was to be dealt.
+        partition: Partition,
+    },
     /// A method and a compressor that do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -109,6 +143,9 @@ pub struct RunConfig {
     pub device: String,
     /// What happens when a gradient is not finite.
     pub on_non_finite: OnNonFinite,
+    /// Steps from one measurement on the test part to the next; 0 measures at the end only.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub evaluate_every: u64,
     /// How often what is reached is kept.
     pub checkpoint_every: CheckpointEvery,
     /// Over what length the step sizes run, where that is not the run's own: what a longer run keeps of a shorter one.
@@ -141,6 +178,7 @@ impl Default for RunConfig {
             overlap: false,
             device: "auto".into(),
             on_non_finite: OnNonFinite::Stop,
+            evaluate_every: 0,
             checkpoint_every: CheckpointEvery::default(),
             schedule_length: None,
             schedule: Schedule::default(),
@@ -251,6 +289,23 @@ impl RunConfig {
         self.data.load(&Options { data_dir, ..options.clone() })
     }
 
+    /// The data as the model reads them: text in windows of its context.
+    ///
+    /// # Errors
+    /// Where it reads no such data, or they cannot be dealt so.
+    pub fn fit(&self, split: Split<Examples>) -> Result<Split<Examples>, ConfigError> {
+        let (data, model, partition) = (self.data.clone(), self.model, self.partition);
+        match (model.context(), split.train.are_text()) {
+            (None, true) => Err(ConfigError::Text { data, model }),
+            (Some(_), false) => Err(ConfigError::NotText { data, model }),
+            (None, false) => Ok(split),
+            (Some(_), true) if partition != Partition::Iid => Err(ConfigError::Dealt { data, partition }),
+            (Some(context), true) => {
+                split.with_context(context).map_err(|source| ConfigError::Short { data, model, source })
+            }
+        }
+    }
+
     /// Of all workers together.
     fn examples_a_step(&self) -> f64 {
         self.workers as f64 * self.batch as f64
@@ -293,6 +348,38 @@ mod tests {
         let at = |config: &RunConfig, step| config.step_sizes(1000).at(step, config.steps_for(1000));
         assert_eq!([at(&config, 99), at(&longer, 99), at(&longer, 999)], [0.0005, 0.05, 0.0005]);
         assert_eq!([at(&kept, 49), at(&kept, 99), at(&kept, 100), at(&kept, 999)], [0.05, 0.0005, 0.0005, 0.0005]);
+    }
+
+    #[test]
+    fn text_goes_with_a_model_of_text_and_nothing_else_does() {
+        let config = |data: &str, model: &str| {
+            let (data, model) = (data.parse().unwrap(), model.parse().unwrap());
+            RunConfig { data, model, ..RunConfig::default() }
+        };
+        let fit = |config: &RunConfig| {
+            config.fit(config.load_data(&Options { offline: true, ..Options::default() }).unwrap())
+        };
+        let split = fit(&config("kjv-embedded", "gpt:context=64")).unwrap();
+        assert_eq!((split.train.shape(), split.train.len(), split.test.len()), ([1, 1, 64], 4218, 468));
+        let place = tempfile::tempdir().unwrap();
+        let short = place.path().join("short.txt");
+        std::fs::write(&short, "In the beginning").unwrap();
+        let dealt = RunConfig { partition: Partition::ByClass, ..config("kjv-embedded", "gpt") };
+        for (config, words) in [
+            (
+                config("kjv-embedded", "convnet"),
+                "`kjv-embedded` is text, which convnet does not read; a model of text is gpt[:",
+            ),
+            (config("fashion-embedded", "gpt"), "there are kjv, kjv-embedded and text:FILE"),
+            (
+                config(&format!("text:{}", short.display()), "gpt"),
+                "it has 16 bytes: 15 to train on and 1 to measure on",
+            ),
+            (dealt, "partition must be iid, and is by-class"),
+        ] {
+            let refused = fit(&config).unwrap_err().to_string();
+            assert!(refused.contains(words), "{refused}");
+        }
     }
 
     #[test]

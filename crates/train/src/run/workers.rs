@@ -11,6 +11,7 @@ use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
+use super::metrics::Measured;
 use super::parts::{CURSOR, PENDING};
 use super::ranks::{Ranks, Report, Wish};
 use super::serving::Serving;
@@ -81,8 +82,9 @@ impl Workers {
         }
     }
 
-    fn build(config: RunConfig, mut split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
+    fn build(config: RunConfig, split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
         config.check()?;
+        let mut split = config.fit(split)?;
         if config.augment && !split.train.are_images() {
             return Err(ConfigError::Augment(config.data.to_string()).into());
         }
@@ -138,12 +140,20 @@ impl Workers {
         self.evaluate_on(&self.split.test)
     }
 
+    /// As [`evaluate`](Self::evaluate), with what the numbers are of.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn measure(&self) -> Result<Measured, RunError> {
+        Ok(Measured { evaluation: self.evaluate()?, text: self.split.test.are_text() })
+    }
+
     /// As [`evaluate`](Self::evaluate), on other examples.
     ///
     /// # Errors
     /// As there.
     pub fn evaluate_on(&self, examples: &Examples) -> Result<Evaluation, RunError> {
-        Ok(evaluate(&self.model()?, examples, 256, &self.device.clone().inner()))
+        Ok(evaluate(&self.model()?, examples, &self.device.clone().inner()))
     }
 
     /// What is trained on, and measured on.
