@@ -37,7 +37,7 @@ impl Target {
             None => (image(&args.image)?, CLASSES, format!("images of {}", args.image)),
             Some(context) => ([1, 1, context], VOCABULARY, format!("windows of {context} bytes")),
         };
-        let device = backburn::device(&args.device)?.autodiff();
+        let device = args.device.device()?.autodiff();
         let model = kind.build(shape, classes, 1, &device)?;
         let group = GroupConfig::any("sgd".parse()?, "identity".parse()?).init(&model)?;
         let tensors = group.layout().parameters().iter().map(|p| (p.path.clone(), p.shape.clone())).collect();
