@@ -25,7 +25,7 @@ pub struct RandomK {
 
 pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "randk",
-    usage: "randk:RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S]",
+    usage: "randk:RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S|2bit|4bit|sign]",
     about: "k coordinates drawn at random, the same for all workers",
     equation: "C(x)_j = x_j for j in a random set of k, 0 elsewhere; k = ⌈ratio·d⌉",
     source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
@@ -76,7 +76,7 @@ impl From<RandomK> for Feedback {
 impl Compressor for RandomK {
     fn class(&self, unit: &Unit) -> Class {
         let k = self.amount.of(unit.len());
-        Class::Contractive(k as f64 / unit.len().max(1) as f64 * self.values.share(k))
+        self.values.class(k as f64 / unit.len().max(1) as f64, k)
     }
 
     fn is_linear(&self) -> bool {

@@ -22,6 +22,8 @@ pub(crate) enum Part<'a> {
     Places(Cow<'a, [u32]>, &'a Values),
     /// A bit a coordinate.
     Bits(Bits<'a>),
+    /// A value a coordinate, made of what was sent.
+    Made(Vec<f32>),
     /// Anything else that speaks of every coordinate.
     Whole(&'a dyn Add),
 }
@@ -68,7 +70,7 @@ impl<'a> Prepared<'a> {
         for part in &self.0 {
             match part {
                 Part::Places(indices, _) => indices.iter().for_each(|i| y[*i as usize] = 0.0),
-                Part::Bits(_) | Part::Whole(_) => y.fill(0.0),
+                Part::Bits(_) | Part::Made(_) | Part::Whole(_) => y.fill(0.0),
             }
         }
     }
@@ -80,6 +82,7 @@ impl Add for Prepared<'_> {
             match part {
                 Part::Places(indices, values) => add_places(a, indices, values, start, y),
                 Part::Bits(Bits { words, low, high }) => add_bits(words, start, a * low, a * high, y),
+                Part::Made(x) => y.iter_mut().zip(&x[start..]).for_each(|(y, x)| *y += a * x),
                 Part::Whole(whole) => whole.add(a, start, y),
             }
         }

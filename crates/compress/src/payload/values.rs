@@ -6,6 +6,7 @@ use std::str::FromStr;
 use half::{bf16, f16};
 
 use super::bytes::{Reader, put_floats, put_words};
+use super::codebook::Codebook;
 use super::halves::Halves;
 use super::levels::{Levels, Powers};
 use crate::error::WireError;
@@ -68,6 +69,8 @@ pub enum Values {
     Levels(Levels),
     /// Signed powers of two.
     Powers(Powers),
+    /// One of four sizes each.
+    Codebook(Codebook),
 }
 
 impl Values {
@@ -96,6 +99,7 @@ impl Values {
             Self::Bf16(v) => v.len(),
             Self::Levels(v) => v.levels.len(),
             Self::Powers(v) => v.codes.len(),
+            Self::Codebook(v) => v.levels.len(),
         }
     }
 
@@ -114,6 +118,7 @@ impl Values {
             Self::Bf16(v) => v[i].to_f32(),
             Self::Levels(v) => v.get(i),
             Self::Powers(v) => v.get(i),
+            Self::Codebook(v) => v.get(i),
         }
     }
 
@@ -133,6 +138,7 @@ impl Values {
             Self::Bf16(v) => bf16::from_bits(v.iter().fold(0, |m, x| m.max(x.to_bits() & 0x7fff))).to_f64(),
             Self::Levels(v) => v.bound(),
             Self::Powers(v) => v.bound(),
+            Self::Codebook(v) => v.bound(),
         }
     }
 
@@ -146,6 +152,7 @@ impl Values {
             Self::Bf16(v) => y.iter_mut().zip(&v[range]).for_each(|(y, v)| *y += a * v.to_f32()),
             Self::Levels(v) => v.add(a, start, y),
             Self::Powers(v) => v.add(a, start, y),
+            Self::Codebook(v) => y.iter_mut().zip(range).for_each(|(y, i)| *y += a * v.get(i)),
         }
     }
 
@@ -158,6 +165,7 @@ impl Values {
             Self::Levels(_) => 3,
             Self::Powers(_) => 4,
             Self::Halves(_) => 5,
+            Self::Codebook(_) => 6,
         }
     }
 
@@ -169,6 +177,7 @@ impl Values {
             Self::Bf16(v) => 2 * v.len(),
             Self::Levels(v) => v.num_bytes(),
             Self::Powers(v) => v.num_bytes(),
+            Self::Codebook(v) => v.num_bytes(),
         }
     }
 
@@ -180,6 +189,7 @@ impl Values {
             Self::Bf16(v) => put_words(v, |x| x.to_bits().to_le(), out),
             Self::Levels(v) => v.encode(out),
             Self::Powers(v) => v.encode(out),
+            Self::Codebook(v) => v.encode(out),
         }
     }
 
@@ -192,6 +202,7 @@ impl Values {
             3 => Self::Levels(Levels::decode(count, reader)?),
             4 => Self::Powers(Powers::decode(count, reader)?),
             5 => Self::Halves(Halves::decode(count, reader)?),
+            6 => Self::Codebook(Codebook::decode(count, reader)?),
             kind => return Err(WireError::Kind { what: "value format", kind }),
         })
     }

@@ -19,8 +19,8 @@ use crate::burn::places::Places;
 use crate::burn::round::Round;
 use crate::burn::step_size::{Rescale, StepSize};
 use crate::{
-    Cluster, Encoded, Given, Host, InProcess, Mail, Observation, RoundError, SetupError, Snapshot, SnapshotError,
-    Traffic, Transport,
+    Cluster, Encoded, Given, Gradient, Host, InProcess, Mail, Observation, RoundError, SetupError, Snapshot,
+    SnapshotError, Traffic, Transport,
 };
 
 /// Workers on a Burn module, one error buffer each: all n in this process, or with another
@@ -126,6 +126,26 @@ impl<P: Mail> Group<P> {
         lr: impl Into<ModuleLearningRate>,
         model: &M,
         grads: Vec<Option<GradientsParams>>,
+    ) -> Result<Round, RoundError> {
+        self.round_of(lr, model, grads, flatten)
+    }
+
+    /// As [`partial_round`](Self::partial_round), with gradients that are flat already.
+    pub(crate) fn round_flat<M: Module>(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        model: &M,
+        grads: Vec<Option<Gradient>>,
+    ) -> Result<Round, RoundError> {
+        self.round_of(lr, model, grads, |_, _, _, gradient| Ok(gradient))
+    }
+
+    fn round_of<M: Module, G>(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        model: &M,
+        grads: Vec<Option<G>>,
+        flatten: impl Fn(&Places, &M, usize, G) -> Result<Gradient, ModelError>,
     ) -> Result<Round, RoundError> {
         let first = self.cluster.seats().start;
         let (given, workers) = (grads.len(), self.cluster.seats().len());
@@ -240,6 +260,11 @@ impl<P: Mail> Group<P> {
     /// The workers below, on flat vectors.
     pub fn cluster(&self) -> &Cluster<P> {
         &self.cluster
+    }
+
+    /// Where the model's parameters stand.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// How it was made.
