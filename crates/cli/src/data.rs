@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use backburn::text::Form;
 use backburn::train::data::{DataSet, OWN, Options, catalog};
 use backburn::train::run::{Table, megabytes};
 use clap::Subcommand;
@@ -95,5 +96,14 @@ fn list_json(options: &Options) -> Result<(), Failure> {
             "here": entry.locate(options).map(|place| place.to_string()),
         })
     };
-    say(catalog::CATALOG.iter().map(row).collect::<Value>())
+    let own = |form: &Form<DataSet>| {
+        json!({
+            "name": form.name,
+            "usage": form.usage,
+            "title": form.about,
+            "examples": form.examples,
+            "options": form.defaults.iter().map(|(option, meaning)| json!({"option": option, "meaning": meaning})).collect::<Value>(),
+        })
+    };
+    say(catalog::CATALOG.iter().map(row).chain(OWN.iter().map(|form| own(form))).collect::<Value>())
 }

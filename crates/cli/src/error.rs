@@ -2,12 +2,16 @@
 
 use std::io::{ErrorKind, Write};
 
+use backburn::train::run::Signal;
+
 /// Why a command did not succeed.
 pub enum Failure {
     /// Something to say on standard error.
     Error(String),
     /// All has been said; only the exit code is left.
     Said,
+    /// A signal ended it, and all has been said.
+    Stopped(Signal),
     /// Whoever read the output has gone.
     Pipe,
 }

@@ -1,6 +1,7 @@
 //! The `backburn` command.
 
 mod bench;
+mod checkpoint;
 mod data;
 mod error;
 mod forms;
@@ -26,8 +27,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a classifier on simulated workers.
+    /// Train a classifier on simulated workers, or as one of the ranks of an MPI run.
     Train(Box<train::Args>),
+    /// Show a checkpoint, or make one file of its parts.
+    Checkpoint(checkpoint::Args),
     /// List, fetch and verify data sets.
     Data(data::Args),
     /// Replay worked cases through the methods and compare.
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
     // A reader that goes away (`| head`) ends the program as it ends any other.
     let outcome = match cli.command {
         Command::Train(args) => train::train(*args),
+        Command::Checkpoint(args) => checkpoint::checkpoint(args),
         Command::Data(args) => data::data(args),
         Command::Replay(args) => replay::replay(&args),
         Command::Reproduce(args) => reproduce::reproduce(args),
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) | Err(Failure::Pipe) => ExitCode::SUCCESS,
         Err(Failure::Said) => ExitCode::FAILURE,
+        Err(Failure::Stopped(signal)) => ExitCode::from(signal.exit_code()),
         Err(Failure::Error(error)) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use backburn::train::data::Options;
-use backburn::train::run::{Table, on_interrupt};
-use backburn_reproduce::{About, EXPERIMENTS, Request, Scale, clock, reproduce as run};
+use backburn::train::run::{Interrupt, Table};
+use backburn_reproduce::{About, EXPERIMENTS, ReproduceError, Request, Scale, clock, reproduce as run};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
 
@@ -31,6 +31,9 @@ pub struct Args {
     /// Go on from what an earlier run into the same directory has left.
     #[arg(long)]
     resume: bool,
+    /// Let go of what an earlier run into the same directory has measured.
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
     /// Tune step sizes over the paper's grid first.
     #[arg(long)]
     tune: bool,
@@ -60,23 +63,35 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
     if args.list {
         return if args.json { list_json() } else { list() };
     }
-    let stop = on_interrupt("stopping: what is finished is kept; once more ends at once");
+    let interrupt = Interrupt::listen(|signal| {
+        Some(format!("{signal}: stopping, and what is finished is kept; once more ends at once"))
+    })?;
+    let _hold = interrupt.hold();
     let request = Request {
         resume: args.resume,
+        overwrite: args.overwrite,
         tune: args.tune,
         data: Options { data_dir: args.data_dir, progress: true, ..Options::default() },
         device: args.device,
         threads: args.threads,
         progress: true,
-        stop,
+        stop: interrupt.flag(),
         ..Request::new(args.names, args.scale, args.out)
     };
-    let outcome = run(&request)?;
+    let outcome = match run(&request) {
+        Err(ReproduceError::Occupied(folder)) => {
+            let folder = folder.display();
+            return Err(Failure::Error(format!(
+                "`{folder}` holds what an earlier run has measured: --resume goes on, --overwrite begins anew"
+            )));
+        }
+        outcome => outcome?,
+    };
     for done in &outcome.finished {
         let (finished, all) = done.curves;
         say(format!("{}: {finished} of {all} curves, {}", done.name, clock(done.time)))?;
         for claim in &done.claims {
-            say(format!("  {}: {}", claim.verdict(), claim.claim))?;
+            say(format!("  {}: {}", claim.word(), claim.claim))?;
             say(format!("    measured {}; required: {}", claim.measured, claim.required))?;
         }
     }
@@ -84,8 +99,9 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
         eprintln!("{} {}: {}", failed.name, if failed.skipped { "was skipped" } else { "failed" }, failed.why);
     }
     say(format!("report: {}", outcome.index.display()))?;
-    if outcome.stopped {
+    if let Some(signal) = interrupt.asked() {
         say("stopped before the end: the report shows how far it came; --resume goes on")?;
+        return Err(Failure::Stopped(signal));
     }
     match outcome.failed.iter().all(|failed| failed.skipped) {
         true => Ok(()),

@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use backburn::host::Transport;
+use backburn::network::{Links, Plan};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
 use backburn::train::data::{DataSet, Options, Partition};
 use backburn::train::models::ModelKind;
-use backburn::train::run::{ConfigError, Progress, RunConfig, RunError, RunFolder, Table, megabytes, run};
+use backburn::train::run::{
+    CheckpointEvery, ConfigError, Inner, Interrupt, Length, MemoryLimit, Outcome, Progress, Ranks, Reporter, Run,
+    RunConfig, RunError, RunFolder, Signal, Table, megabytes,
+};
 use backburn::train::session::OnNonFinite;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -37,8 +42,8 @@ pub struct Args {
     #[arg(long, value_name = "IMAGES", help_heading = "Data")]
     subset: Option<usize>,
     /// Random crops with padding 4, and flips.
-    #[arg(long, help_heading = "Data")]
-    augment: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Data")]
+    augment: Option<bool>,
     /// How the data is dealt to the workers: iid, by-class or dirichlet:ALPHA.
     #[arg(long, help_heading = "Data")]
     partition: Option<Partition>,
@@ -46,7 +51,8 @@ pub struct Args {
     /// The model.
     #[arg(long, value_parser = models(), help_heading = "Training")]
     model: Option<ModelKind>,
-    /// Simulated workers.
+    /// Workers: simulated in one process, divided among the ranks of `mpirun -n N backburn train`, one each unless more
+    /// are asked for.
     #[arg(long, value_name = "N", help_heading = "Training")]
     workers: Option<usize>,
     /// Images a worker and step.
@@ -55,8 +61,8 @@ pub struct Args {
     /// Passes over the data.
     #[arg(long, value_name = "N", help_heading = "Training")]
     epochs: Option<f64>,
-    /// Steps, instead of epochs; 0 counts epochs.
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    /// Steps, instead of epochs.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "epochs", help_heading = "Training")]
     steps: Option<u64>,
     /// The seed of everything.
     #[arg(long, help_heading = "Training")]
@@ -64,9 +70,13 @@ pub struct Args {
     /// auto, flex, ndarray or wgpu, as compiled in.
     #[arg(long, help_heading = "Training")]
     device: Option<String>,
-    /// Skip rounds with a gradient that is not finite instead of stopping.
-    #[arg(long, help_heading = "Training")]
-    skip_non_finite: bool,
+    /// What becomes of a round whose gradient, or what follows from it, is not finite: stop ends the run there, skip
+    /// passes it over.
+    #[arg(long, value_parser = on_non_finite(), help_heading = "Training")]
+    on_non_finite: Option<OnNonFinite>,
+    /// Refuse to begin where more memory is needed: available, none, or an amount such as 1.5GB.
+    #[arg(long, value_name = "LIMIT", default_value = "available", help_heading = "Training")]
+    memory_limit: MemoryLimit,
 
     /// The method: see `backburn methods`.
     #[arg(long, value_name = "METHOD", help_heading = "Compression")]
@@ -74,6 +84,16 @@ pub struct Args {
     /// The compressor: see `backburn compressors`.
     #[arg(long, help_heading = "Compression")]
     compressor: Option<AnyCompressor>,
+    /// Steps that workers take by themselves between two rounds, with local-sgd, diloco, sparse-loco and mu-loco; 30
+    /// where nothing is said.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Compression")]
+    local_steps: Option<u64>,
+    /// Their optimizer in between, where that is not the method's own: sgd, adamw or muon.
+    #[arg(long, value_name = "OPTIMIZER", help_heading = "Compression")]
+    inner: Option<Inner>,
+    /// The step size of their rounds, where that is not the method's own.
+    #[arg(long, value_name = "LR", help_heading = "Compression")]
+    outer_lr: Option<f64>,
     /// What is compressed as one vector: parameter, global or bucket:SIZE.
     #[arg(long, help_heading = "Compression")]
     scope: Option<Scope>,
@@ -81,18 +101,32 @@ pub struct Args {
     #[arg(long, value_name = "COORDINATES", help_heading = "Compression")]
     dense_below: Option<usize>,
 
+    /// Reckon every exchange in seconds on this link: `100Mbit,20ms[,down=RATE]`, or one a worker, as
+    /// `3*1Gbit,1ms;10Mbit,50ms`.
+    #[arg(long, help_heading = "Compression")]
+    link: Option<Links>,
+
     /// The first step size.
     #[arg(long, help_heading = "Step size")]
     lr: Option<f64>,
-    /// Where the step size drops, as fractions of the run.
-    #[arg(long, value_name = "FRACTION", value_delimiter = ',', help_heading = "Step size")]
-    lr_drops: Option<Vec<f64>>,
+    /// Where the step size drops, as fractions of the run; empty for nowhere.
+    #[arg(long, value_name = "FRACTION,…", help_heading = "Step size")]
+    lr_drops: Option<Drops>,
     /// What the step size is divided by at each drop.
     #[arg(long, value_name = "FACTOR", help_heading = "Step size")]
     lr_factor: Option<f64>,
     /// The share of the run over which the step size grows from 0.
     #[arg(long, value_name = "FRACTION", help_heading = "Step size")]
     warmup: Option<f64>,
+    /// The length that these fractions are of, as 100steps or 5epochs, where it is not the run's: with --resume, what
+    /// keeps the step sizes of a shorter run.
+    #[arg(long, value_name = "LENGTH", help_heading = "Step size")]
+    schedule_length: Option<Length>,
+
+    /// Seconds that a rank of an MPI run waits for another before all give up.
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
+    timeout: u32,
 
     /// The folder for configuration, metrics, summary and checkpoint.
     #[arg(long, value_name = "DIR", help_heading = "Results")]
@@ -103,9 +137,30 @@ pub struct Args {
     /// Take the place of the run in --out.
     #[arg(long, requires = "out", conflicts_with = "resume", help_heading = "Results")]
     overwrite: bool,
-    /// Steps between checkpoints; 0 keeps only the last.
-    #[arg(long, value_name = "STEPS", help_heading = "Results")]
-    checkpoint_every: Option<u64>,
+    /// How often what is reached is kept: 5min, 30s, 2h, 100steps or never; at the end, and at a first signal, always.
+    #[arg(long, value_name = "DISTANCE", help_heading = "Results")]
+    checkpoint_every: Option<CheckpointEvery>,
+}
+
+/// Fractions between commas.
+#[derive(Clone)]
+struct Drops(Vec<f64>);
+
+impl std::str::FromStr for Drops {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |part: &str| part.trim().parse().map_err(|_| format!("`{part}` is no number"));
+        match text.trim() {
+            "" => Ok(Self(Vec::new())),
+            text => Ok(Self(text.split(',').map(number).collect::<Result<_, _>>()?)),
+        }
+    }
+}
+
+fn on_non_finite() -> impl TypedValueParser<Value = OnNonFinite> {
+    PossibleValuesParser::new(["stop", "skip"])
+        .map(|word| if word == "skip" { OnNonFinite::Skip } else { OnNonFinite::Stop })
 }
 
 fn models() -> impl TypedValueParser<Value = ModelKind> {
@@ -133,10 +188,70 @@ pub fn show_defaults(command: clap::Command) -> clap::Command {
 }
 
 pub fn train(args: Args) -> Result<(), Failure> {
-    let folder = args.out.clone().map(|out| RunFolder::new(out).with_overwrite(args.overwrite));
+    if args.print_config {
+        return alone(args);
+    }
+    launched(args)
+}
+
+/// As one of the ranks of an MPI run, where this process was launched as one.
+#[cfg(feature = "mpi")]
+fn launched(args: Args) -> Result<(), Failure> {
+    use backburn::mpi::{Mpi, is_launched};
+    if !is_launched() {
+        return alone(args);
+    }
+    let mpi = Mpi::world()?.with_timeout(std::time::Duration::from_secs(args.timeout.into()));
+    let outcome = run_in(args, Some(Ranks::new(mpi.clone())));
+    if let Err(Failure::Error(own)) = &outcome {
+        mpi.fail(own);
+    }
+    let rank = backburn::host::Transport::rank(&mpi);
+    let there = mpi.leave();
+    match outcome {
+        // Of those that can speak one does.
+        Err(Failure::Error(own)) if there.first() == Some(&rank) => Err(Failure::Error(match mpi.failure() {
+            Some((origin, why)) if !own.contains("rank ") => format!("rank {origin}: {why}"),
+            _ => own,
+        })),
+        Err(Failure::Error(_)) => {
+            // Once a process has failed, mpirun ends the others: the one that speaks comes first.
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            Err(Failure::Said)
+        }
+        outcome => outcome,
+    }
+}
+
+#[cfg(not(feature = "mpi"))]
+fn launched(args: Args) -> Result<(), Failure> {
+    // As many runs beside each other are not what is meant.
+    if ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"].iter().any(|name| std::env::var_os(name).is_some()) {
+        return Err(Failure::Error("this build knows no MPI; build it with `--features mpi`".into()));
+    }
+    alone(args)
+}
+
+fn alone(args: Args) -> Result<(), Failure> {
+    run_in(args, None)
+}
+
+fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
+    let first = ranks.as_ref().is_none_or(Ranks::is_first);
+    let mut folder = args.out.clone().map(|out| RunFolder::new(out).with_overwrite(args.overwrite));
     let options = Options { offline: args.offline, progress: true, ..Options::default() };
-    let (print, resume) = (args.print_config, args.resume);
-    let config = configure(args, folder.as_ref())?;
+    let (print, resume, memory) = (args.print_config, args.resume, args.memory_limit);
+    if let Some(run) = folder.as_mut().filter(|_| resume && !print) {
+        run.config()?; // where there is none, nothing is put beside it
+        if first {
+            *run = run.locked()?;
+        }
+    }
+    let workers = args.workers;
+    let mut config = configure(args, folder.as_ref())?;
+    if let Some(ranks) = &ranks {
+        config.workers = workers.unwrap_or(Transport::size(ranks));
+    }
     config.check().map_err(|error| match error {
         ConfigError::Setup(error) => RunError::Setup(error),
         error => RunError::Config(error),
@@ -145,18 +260,42 @@ pub fn train(args: Args) -> Result<(), Failure> {
         return say(config.to_toml().trim_end());
     }
     let label = format!("{} {}", config.algorithm, config.compressor);
+    let link = config.link.as_ref().map(Links::to_string);
+    let out = folder.as_ref().map(|folder| folder.path().display().to_string());
     let mut progress = Progress::new(label.clone());
-    let summary = match run(config, &options, folder.as_ref(), resume, &mut progress) {
+    let mut silent = ();
+    let reporter: &mut dyn Reporter = if first { &mut progress } else { &mut silent };
+    let keeps = out.is_some();
+    let interrupt = Interrupt::listen(move |signal| first.then(|| asked(signal, keeps)))?;
+    let mut run = Run::new(config).with_options(options).with_resume(resume).with_ranks(ranks);
+    run = run.with_interrupt(interrupt).with_memory_limit(memory);
+    if let Some(folder) = folder {
+        run = run.with_folder(folder);
+    }
+    let summary = match run.run(reporter) {
+        Ok(Outcome::Finished(summary)) => summary,
+        Ok(Outcome::Stopped { signal, step, steps }) => {
+            if first {
+                eprintln!("{}", stopped(signal, step, steps, out.as_deref()));
+            }
+            return Err(Failure::Stopped(signal));
+        }
         Err(RunError::Occupied { path }) => {
             let path = path.display();
             return Err(Failure::Error(format!(
                 "`{path}` is there already: --resume goes on, --overwrite begins anew"
             )));
         }
-        outcome => outcome?,
+        Err(RunError::Memory(error)) => {
+            return Err(Failure::Error(format!("{error}; --memory-limit none runs it all the same")));
+        }
+        Err(error) => return Err(error.into()),
     };
-    let mut table = Table::new(["run", "accuracy", "test loss", "MB up", "MB down", "ratio", "steps", "seconds"]);
-    table.row([
+    if !first {
+        return Ok(());
+    }
+    let headings = ["run", "accuracy", "test loss", "MB up", "MB down", "ratio", "steps", "seconds"].map(String::from);
+    let mut row = vec![
         label,
         format!("{:.2} %", 100.0 * summary.test_accuracy),
         format!("{:.4}", summary.test_loss),
@@ -165,12 +304,44 @@ pub fn train(args: Args) -> Result<(), Failure> {
         format!("{:.1}×", summary.compression_ratio),
         summary.steps.to_string(),
         format!("{:.1}", summary.seconds),
-    ]);
+    ];
+    let mut headings = headings.to_vec();
+    if let (Some(link), Some(on_link)) = (link, summary.seconds_on_link) {
+        let (plan, best) = on_link.best();
+        headings.extend([format!("s at {link}"), "dense there".into()]);
+        let how = if plan == Plan::Gather { "gathered" } else { "sharded" };
+        row.extend([format!("{best:.1} {how}"), format!("{:.1}", on_link.dense)]);
+    }
+    let mut table = Table::new(headings);
+    table.row(row);
     say(table.to_string().trim_end())?;
     if summary.skipped > 0 {
         eprintln!("{} rounds were skipped for gradients that were not finite", summary.skipped);
     }
     Ok(())
+}
+
+/// What is said at a first signal.
+fn asked(signal: Signal, keeps: bool) -> String {
+    match keeps {
+        true => format!("{signal}: a checkpoint follows this step; once more ends at once"),
+        false => format!("{signal}: the run ends with this step, and without --out nothing is kept"),
+    }
+}
+
+/// What is said when a signal has ended the run.
+fn stopped(signal: Signal, step: u64, steps: u64, out: Option<&str>) -> String {
+    match out {
+        None => format!("{signal}: stopped at step {step} of {steps}; without --out nothing is kept"),
+        Some(out) => {
+            let plain = !out.is_empty() && out.chars().all(|c| c.is_alphanumeric() || "/._-+=,:@".contains(c));
+            let quoted = if plain { out.into() } else { format!("'{}'", out.replace('\'', r"'\''")) };
+            format!(
+                "{signal}: stopped at step {step} of {steps}, and a checkpoint is kept\n\
+                 `backburn train --resume --out {quoted}` goes on"
+            )
+        }
+    }
 }
 
 /// The configuration of the run: file or folder first, then options.
@@ -196,22 +367,29 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     set(&mut c.workers, args.workers);
     set(&mut c.partition, args.partition);
     set(&mut c.batch, args.batch);
-    set(&mut c.epochs, args.epochs);
-    set(&mut c.steps, args.steps);
+    // One length: whichever is given takes the other's place.
+    match (args.steps, args.epochs) {
+        (Some(steps), _) => c.steps = steps,
+        (None, Some(epochs)) => (c.steps, c.epochs) = (0, epochs),
+        (None, None) => {}
+    }
     set(&mut c.algorithm, args.algorithm);
     set(&mut c.compressor, args.compressor);
+    set(&mut c.local_steps, args.local_steps);
+    c.inner = args.inner.or(c.inner);
+    c.outer_lr = args.outer_lr.or(c.outer_lr);
     set(&mut c.scope, args.scope);
     set(&mut c.dense_below, args.dense_below);
     set(&mut c.schedule.lr, args.lr);
-    set(&mut c.schedule.drops, args.lr_drops);
+    set(&mut c.schedule.drops, args.lr_drops.map(|drops| drops.0));
     set(&mut c.schedule.factor, args.lr_factor);
     set(&mut c.schedule.warmup, args.warmup);
+    c.link = args.link.or(c.link);
     set(&mut c.seed, args.seed);
     set(&mut c.device, args.device);
     set(&mut c.checkpoint_every, args.checkpoint_every);
-    c.augment |= args.augment;
-    if args.skip_non_finite {
-        c.on_non_finite = OnNonFinite::Skip;
-    }
+    set(&mut c.augment, args.augment);
+    set(&mut c.on_non_finite, args.on_non_finite);
+    c.schedule_length = args.schedule_length.or(c.schedule_length);
     Ok(c)
 }

@@ -1,27 +1,11 @@
 //! The command as a user meets it.
 
+mod common;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn backburn(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_backburn"));
-    // A software Vulkan driver complains on stderr where the first is not set; help is as wide as the second.
-    command.args(args).env("XDG_RUNTIME_DIR", std::env::temp_dir()).env("COLUMNS", "100");
-    command.output().expect("the command starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// What a refused call says, and that it was refused.
-fn refusal(args: &[&str]) -> String {
-    let output = backburn(args);
-    assert!(!output.status.success(), "{args:?} was accepted");
-    let said = text(&output.stderr);
-    assert!(!said.contains("panicked"), "{said}");
-    said
-}
+use common::{backburn, refusal, text};
 
 #[test]
 fn refusals_name_what_is_allowed() {

@@ -35,10 +35,10 @@ pub enum WireError {
     #[error("not a Backburn message: it begins with {0:02x?} instead of \"BB\"")]
     Magic([u8; 2]),
     /// A version that this program does not read.
-    #[error("message format version {0} is not known; this program reads version 1")]
+    #[error("message format version {0} is not known; this program reads versions 1 and 2")]
     Version(u8),
-    /// A message or payload kind that version 1 does not have.
-    #[error("{what} kind {kind} is not known to format version 1")]
+    /// A message or payload kind that no version has.
+    #[error("{what} kind {kind} is not known to format versions 1 and 2")]
     Kind {
         /// Message, payload or code.
         what: &'static str,

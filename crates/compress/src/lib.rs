@@ -35,6 +35,7 @@ mod memo;
 mod message;
 pub mod payload;
 pub mod random;
+mod room;
 mod simd;
 mod source;
 pub mod text;
@@ -58,8 +59,8 @@ pub use key::{Direction, Key};
 pub use layout::{Layout, LayoutError, Parameter, Policy, Scope, Unit};
 pub use memo::Memo;
 pub use message::{
-    Correction, Message, Note, compress, decode_into, decode_message, encode_message, feedback, majority, mean,
-    mean_at, mean_of_senders, message_bytes,
+    Correction, Message, Note, compress, decode_into, decode_message, encode_message, encode_message_into, feedback,
+    majority, mean, mean_at, mean_of_senders, message_bytes,
 };
 pub use payload::Payload;
 pub use random::{Philox, Stream};

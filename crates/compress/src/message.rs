@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::layout::{Layout, Unit};
 use crate::memo::Memo;
 use crate::payload::{Payload, Signs, Sketch, mean_of, mean_over_senders, wire};
+use crate::room;
 use crate::source::{Source, Update};
 use crate::vector::Vector;
 
@@ -106,6 +107,12 @@ impl Message {
     pub fn with_note(mut self, note: Note) -> Self {
         self.notes.push(note);
         self
+    }
+
+    /// Ends with its memory left to the messages to come, as far as nobody else holds its payloads: a step after the
+    /// first then asks the system for none. Whoever lets go of a message as long as a model should say so.
+    pub fn recycle(self) {
+        self.payloads.into_iter().filter_map(Arc::into_inner).for_each(room::give);
     }
 
     /// Whether every number in it, and all that it decodes to, is finite.
@@ -287,6 +294,12 @@ pub fn message_bytes(message: &Message) -> u64 {
 pub fn encode_message(message: &Message) -> Vec<u8> {
     let notes = notes(message);
     wire::encode(message.payloads.iter().map(|p| &**p).chain(&notes))
+}
+
+/// Appends a message as bytes to `out`, whose room may be that of an earlier one.
+pub fn encode_message_into(message: &Message, out: &mut Vec<u8>) {
+    let notes = notes(message);
+    wire::encode_into(message.payloads.iter().map(|p| &**p).chain(&notes), out);
 }
 
 /// Reads a message from bytes that nobody vouches for, its notes still among the payloads, see

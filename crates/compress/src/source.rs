@@ -7,7 +7,7 @@ use crate::kernels::select::{self, Kept};
 use crate::kernels::sweep::{self, Sweep};
 use crate::kernels::{low_rank, places, signs, sums};
 use crate::memo::Memo;
-use crate::payload::{Add, Bits, Drawn, Levels, Payload, Powers, Prepared, Signs, Sketch, Stretch};
+use crate::payload::{Add, Bits, Drawn, Levels, Payload, Powers, Prepared, Signs, Sketch, Stretch, Values};
 use crate::random;
 use crate::simd::dispatch;
 use crate::vector::Vector;
@@ -336,6 +336,13 @@ fn advance(
     let Some(last) = last else { return add_gradient(decay, gain, gradient, p) };
     if let (Some(Bits { words, low, high }), 0) = (last.bits(), start % 64) {
         replace_signs(&words[start / 64..], -low, -high, decay, gain, gradient, p);
+    } else if let Some(Values::F32(values)) = last.dense() {
+        subtract_and_add(&values[start..start + p.len()], decay, gain, gradient, p);
+    } else if let Some(Values::Levels(levels)) = last.dense() {
+        levels.steps_on(start, p.len(), |step, levels, at| {
+            let range = at - start..at - start + levels.len();
+            replace_levels(levels, step, decay, gain, &gradient[range.clone()], &mut p[range]);
+        });
     } else if let Some(places) = places {
         replace_places(places, start, decay, gain, gradient, p);
     } else {
@@ -361,6 +368,14 @@ fn replace_places(last: &mut Stretch<'_>, start: usize, decay: f32, gain: f32, g
 dispatch! {
     fn subtract_and_add(off: &[f32], decay: f32, gain: f32, gradient: &[f32], p: &mut [f32]) {
         p.iter_mut().zip(off).zip(gradient).for_each(|((p, v), g)| *p = (*p - v) * decay + gain * *g);
+    }
+}
+
+dispatch! {
+    /// The same with the last levels of one step taken off before.
+    fn replace_levels(levels: &[i8], step: f32, decay: f32, gain: f32, gradient: &[f32], p: &mut [f32]) {
+        let terms = p.iter_mut().zip(levels).zip(gradient);
+        terms.for_each(|((p, l), g)| *p = (*p - f32::from(*l) * step) * decay + gain * *g);
     }
 }
 

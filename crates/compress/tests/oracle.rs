@@ -3,7 +3,7 @@
 mod common;
 
 use backburn_compress::payload::{Drawn, Levels, Payload, Powers, Signs, Sparse, Values};
-use backburn_compress::{AnyCompressor, Compressor, Key, Memo, Philox, Source, Unit, Update, random};
+use backburn_compress::{AnyCompressor, Compressor, Key, Memo, Source, Unit, Update, random};
 use common::{examples, normal};
 
 /// p ← (p − decode(last))·decay + gain·g.
@@ -37,9 +37,21 @@ fn keep(x: &[f32], indices: Vec<u32>) -> Payload {
     Sparse { len: x.len(), indices, values: Values::F32(values) }.into()
 }
 
+/// Philox4x32-7.
+fn block(draw: u64, index: u64) -> [u32; 4] {
+    let (mut c, mut k) = ([index as u32, (index >> 32) as u32, 0, 0], [draw as u32, (draw >> 32) as u32]);
+    for _ in 0..7 {
+        let (a, b) = (u64::from(c[0]) * 0xd251_1f53, u64::from(c[2]) * 0xcd9e_8d57);
+        c = [(b >> 32) as u32 ^ c[1] ^ k[0], b as u32, (a >> 32) as u32 ^ c[3] ^ k[1], a as u32];
+        k = [k[0].wrapping_add(0x9e37_79b9), k[1].wrapping_add(0xbb67_ae85)];
+    }
+    c
+}
+
 /// The random word of coordinate j.
 fn word(draw: u64, j: usize) -> u32 {
-    Philox::block(draw, (16 * (j / 64) + j % 16) as u64)[j % 64 / 16]
+    let word = block(draw, (16 * (j / 128) + j % 16) as u64)[j % 128 / 32];
+    if j / 16 % 2 == 0 { word.rotate_left(16) } else { word }
 }
 
 fn quantise(x: &[f32], s: u8, bucket: usize, max: bool, factor: f64, draw: u64) -> Payload {
@@ -55,7 +67,7 @@ fn quantise(x: &[f32], s: u8, bucket: usize, max: bool, factor: f64, draw: u64) 
         let step = (norm / f64::from(s)) as f32;
         steps.push((norm / f64::from(s) * factor) as f32);
         for (i, x) in x.iter().enumerate() {
-            let ratio = if step == 0.0 { 0.0 } else { (x.abs() / step).min(f32::from(s)) };
+            let ratio = if step == 0.0 { 0.0 } else { (x.abs() * (1.0 / step)).min(f32::from(s)) };
             let chance = f64::from(ratio.fract());
             let up = f64::from(word(draw, b * bucket + i) >> 8) / f64::from(1 << 24) < chance;
             let level = ratio.floor() as i8 + i8::from(up);

@@ -1,5 +1,5 @@
 //! Random streams are part of the format: messages and checkpoints of earlier versions rely on these
-//! numbers.
+//! numbers. Those of roundings are of their second version, in which a word serves two coordinates.
 
 mod common;
 
@@ -66,7 +66,7 @@ const PHILOX: [u32; 3] = [2632642643, 2012563771, 73];
 const NORMAL: u32 = 1069235412;
 const SUBSET: [u32; 5] = [7, 34, 46, 61, 98];
 const COMPLEMENT: [u32; 6] = [0, 1, 2, 5, 6, 7];
-const LEVELS: [i8; 16] = [0, 0, 1, 0, -1, 1, 0, 1, -1, 1, 0, 0, 0, 0, 0, -1];
-const CODES: [u16; 8] = [250, 251, 252, 255, 255, 252, 252, 256];
+const LEVELS: [i8; 16] = [0, 0, 1, 0, -1, 1, 0, 1, -1, 1, 0, 0, 0, 0, -1, -1];
+const CODES: [u16; 8] = [252, 251, 252, 255, 255, 252, 252, 256];
 const FIRST_Q: [u32; 3] = [1062956443, 1064898843, 1073114691];
 const CELLS: [f32; 8] = [100.0, 1.0, 10.0, 1000.0, 1.0, 10.0, 100.0, 1000.0];

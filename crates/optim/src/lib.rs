@@ -27,10 +27,12 @@ pub use algorithms::{
     EfSgdBidirectional, Estimator, LocalGradient, Momentum, Neolithic, OnebitAdam, OuterSgd, Perturbed, PowerSgd,
     Preset, Sgd, SketchedTopK, ZeroOneAdam,
 };
-pub use checkpoint::{Snapshot, SnapshotError, write_atomically};
+pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
-    At, Bytes, Change, Cluster, Decided, Encoded, Given, Gradient, Host, HostError, InProcess, Letter, Mail, MailError,
-    Observation, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError,
+    At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Host, HostError, InProcess, Letter, Link,
+    LinkError, Links, Load, Mail, MailError, Observation, OnLink, Plan, PlanError, Reply, ResizeError, RoundError,
+    Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration,
+    mean_of_nodes, rate,
 };
 pub use method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,

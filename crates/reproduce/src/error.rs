@@ -1,10 +1,13 @@
 //! What can stop an experiment.
 
+use std::path::PathBuf;
+
 use backburn_compress::TextError;
 use backburn_compress::{LayoutError, ParameterError};
 use backburn_optim::{DeviceError, ModelError as PlacesError, RoundError, SetupError, SnapshotError};
 
 use backburn_train::data::{DataError, ImagesError, PartitionError, SamplerError};
+use backburn_train::lock::LockError;
 use backburn_train::models::ModelError;
 use backburn_train::run::RunError;
 
@@ -97,6 +100,15 @@ pub enum ReproduceError {
     /// A training run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Curves of an earlier run would be lost.
+    #[error("`{}` holds what an earlier run has measured: resume that, overwrite it, or choose another directory", .0.display())]
+    Occupied(PathBuf),
+    /// The report would take the place of a page of somebody else's.
+    #[error("`{}` is no report of ours, and is not overwritten: choose another directory", .0.display())]
+    Foreign(PathBuf),
+    /// Another process writes the directory, or it cannot be written.
+    #[error(transparent)]
+    Lock(#[from] LockError),
 }
 
 impl ReproduceError {

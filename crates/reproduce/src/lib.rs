@@ -28,7 +28,10 @@ mod words;
 pub use error::ReproduceError;
 pub use experiment::{About, Experiment, Scale, Setup, Table, Tuned, Tuning};
 pub use experiments::EXPERIMENTS;
-pub use record::{Claim, Curve, Metric, Recorder, Results, Row, Ticker, is_due, mean, metric, quantile};
+pub use record::{
+    Claim, Curve, Judging, Metric, Recorder, Results, Row, Seeds, Summary, Ticker, Verdict, is_due, judge, mean,
+    metric, quantile,
+};
 pub use report::{CurveRecord, Manifest};
 pub use run::{Failed, Finished, Outcome, Request, redraw, reproduce};
 pub use words::{clock, short};

@@ -2,7 +2,7 @@
 
 use backburn_train::data::{self, Options, Split};
 use backburn_train::models::ModelKind;
-use backburn_train::run::{RunConfig, RunFolder, Trainer, run};
+use backburn_train::run::{CheckpointEvery, Outcome, Run, RunConfig, RunError, RunFolder, Summary, Trainer};
 use backburn_train::session::Schedule;
 
 fn small() -> Split {
@@ -23,6 +23,13 @@ fn config(algorithm: &str, compressor: &str) -> RunConfig {
         compressor: compressor.parse().unwrap(),
         schedule: Schedule { lr: 0.05, ..Schedule::default() },
         ..RunConfig::default()
+    }
+}
+
+fn finished(config: RunConfig, folder: &RunFolder, resume: bool) -> Result<Summary, RunError> {
+    match Run::new(config).with_folder(folder.clone()).with_resume(resume).run(&mut ())? {
+        Outcome::Finished(summary) => Ok(summary),
+        stopped => panic!("{stopped:?}"),
     }
 }
 
@@ -62,9 +69,14 @@ fn four_workers_with_batch_normalisation() {
 #[test]
 fn a_run_interrupted_in_its_folder_goes_on_and_its_metrics_have_every_step_once() {
     let place = tempfile::tempdir().unwrap();
-    let config = RunConfig { model: ModelKind::Softmax, steps: 5, checkpoint_every: 2, ..config("ef-sgd", "topk:0.1") };
+    let config = RunConfig {
+        model: ModelKind::Softmax,
+        steps: 5,
+        checkpoint_every: CheckpointEvery::Steps(2),
+        ..config("ef-sgd", "topk:0.1")
+    };
     let folder = RunFolder::new(place.path().join("run"));
-    let summary = run(config.clone(), &Options::default(), Some(&folder), false, &mut ()).unwrap();
+    let summary = finished(config.clone(), &folder, false).unwrap();
     assert_eq!(summary.steps, 5);
     let lines = || {
         let text = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
@@ -75,7 +87,7 @@ fn a_run_interrupted_in_its_folder_goes_on_and_its_metrics_have_every_step_once(
     assert_eq!(lines(), [0, 1, 2, 3, 4]);
     // The run stops after step 3; two more lines stand in the metrics than the checkpoint knows.
     let longer = RunConfig { steps: 8, ..config };
-    let resumed = run(longer, &Options::default(), Some(&folder), true, &mut ()).unwrap();
+    let resumed = finished(longer, &folder, true).unwrap();
     assert_eq!(resumed.steps, 8);
     assert_eq!(lines(), [0, 1, 2, 3, 4, 5, 6, 7]);
     assert!(resumed.megabytes.up > summary.megabytes.up);
@@ -88,6 +100,6 @@ fn a_folder_that_cannot_be_written_is_said_so() {
     let file = place.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
     let config = RunConfig { model: ModelKind::Softmax, steps: 1, ..config("ef-sgd", "topk:0.1") };
-    let error = run(config, &Options::default(), Some(&RunFolder::new(file.join("run"))), false, &mut ()).unwrap_err();
-    assert!(error.to_string().starts_with("cannot create"), "{error}");
+    let error = finished(config, &RunFolder::new(file.join("run")), false).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write to"), "{error}");
 }

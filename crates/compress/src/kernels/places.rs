@@ -1,10 +1,11 @@
 //! Everything, or what stands at given places.
 
 use super::sweep::{BLOCK, Sweep, task};
+use crate::room;
 
 /// Every coordinate.
 pub(crate) fn all(source: &mut impl Sweep) -> Vec<f32> {
-    let mut values = vec![0.0; source.len()];
+    let mut values = room::take(source.len());
     let mut outputs: Vec<_> = values.chunks_mut(task(BLOCK)).collect();
     source.sweep(BLOCK, &mut outputs, |values, start, x| {
         values[start % task(BLOCK)..][..x.len()].copy_from_slice(x);

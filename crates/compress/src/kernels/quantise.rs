@@ -3,6 +3,7 @@
 use super::sums;
 use super::sweep::{BLOCK, Sweep, task};
 use crate::random::{GROUP, words};
+use crate::room;
 use crate::simd::dispatch;
 
 /// Which norm of a bucket stands for the largest level.
@@ -37,7 +38,7 @@ impl Quantiser {
         let len = source.len();
         let block = self.bucket * (BLOCK / self.bucket).max(1);
         let mut steps = vec![0.0; len.div_ceil(self.bucket)];
-        let mut levels = vec![0; len];
+        let mut levels = room::take(len);
         let outputs = steps.chunks_mut(task(block) / self.bucket).zip(levels.chunks_mut(task(block)));
         source.sweep(block, &mut outputs.collect::<Vec<_>>(), |(steps, levels), start, x| {
             let at = start % task(block);
@@ -48,7 +49,8 @@ impl Quantiser {
 
     /// Rounds the coordinates from `start`, a multiple of the bucket size, on.
     fn block(&self, start: usize, x: &[f32], steps: &mut [f32], levels: &mut [i8]) {
-        let mut buffer = [0u32; 1024];
+        const SIZE: usize = 1024;
+        let mut buffer = [0u32; SIZE];
         let (chunks, most) = (x.chunks(self.bucket).zip(levels.chunks_mut(self.bucket)), f64::from(self.most));
         for ((i, (x, levels)), sent) in chunks.enumerate().zip(steps) {
             let norm = match self.norm {
@@ -58,36 +60,74 @@ impl Quantiser {
             let step = ((norm / most) as f32).min(f32::MAX);
             *sent = ((norm / most * self.factor) as f32).min(f32::MAX);
             let mut at = start + i * self.bucket;
-            for (x, levels) in x.chunks(960).zip(levels.chunks_mut(960)) {
-                // The stream comes in groups of 64; a bucket may begin within one.
+            for (x, levels) in x.chunks(SIZE - GROUP).zip(levels.chunks_mut(SIZE - GROUP)) {
+                // The stream comes in groups of 128; a bucket may begin within one.
                 let skip = at % GROUP;
                 words(self.draw, at - skip, &mut buffer[..skip + x.len()]);
-                round(x, &buffer[skip..][..x.len()], step, f32::from(self.most), levels);
+                round(x, &buffer[skip..][..x.len()], Scale::new(step), f32::from(self.most), levels);
                 at += x.len();
             }
         }
     }
 }
 
-dispatch! {
-    fn round(x: &[f32], words: &[u32], step: f32, most: f32, levels: &mut [i8]) {
-        if step == 0.0 {
-            return levels.fill(0);
-        }
-        for ((x, word), level) in x.iter().zip(words).zip(levels) {
-            let ratio = x.abs() / step;
-            let ratio = if ratio < most { ratio } else { most };
-            // SAFETY: `ratio` lies in 0 … 127, and is 127 at most for NaN too.
-            let whole = unsafe { ratio.to_int_unchecked::<i32>() };
-            let up = ((word >> 8) as i32 as f32) < (ratio - whole as f32) * (1 << 24) as f32;
-            let magnitude = whole + i32::from(up);
-            *level = (if x.is_sign_negative() { -magnitude } else { magnitude }) as i8;
+/// By what magnitudes are divided to become levels.
+#[derive(Clone, Copy)]
+enum Scale {
+    /// By nothing: all are zero.
+    Zero,
+    /// By way of the reciprocal.
+    Times(f32),
+    /// By a number so small that its reciprocal is infinite.
+    Over(f32),
+}
+
+impl Scale {
+    fn new(step: f32) -> Self {
+        match 1.0 / step {
+            _ if step == 0.0 => Self::Zero,
+            over if over.is_finite() => Self::Times(over),
+            _ => Self::Over(step),
         }
     }
 }
 
+/// Every ratio to one of its neighbours: to the upper one where its fraction is the larger of it and 24 random digits.
+fn round(x: &[f32], words: &[u32], scale: Scale, most: f32, levels: &mut [i8]) {
+    match scale {
+        Scale::Zero => levels.fill(0),
+        Scale::Times(over) => round_times(x, words, over, most, levels),
+        Scale::Over(step) => round_over(x, words, step, most, levels),
+    }
+}
+
+#[inline(always)]
+fn round_by(x: &[f32], words: &[u32], ratio: impl Fn(f32) -> f32, most: f32, levels: &mut [i8]) {
+    for ((x, word), level) in x.iter().zip(words).zip(levels) {
+        let ratio = ratio(x.abs());
+        let ratio = if ratio < most { ratio } else { most };
+        // SAFETY: `ratio` lies in 0 … 127, and is 127 at most for NaN too.
+        let whole = unsafe { ratio.to_int_unchecked::<i32>() };
+        let up = ((word >> 8) as i32 as f32) < (ratio - whole as f32) * (1 << 24) as f32;
+        let magnitude = whole + i32::from(up);
+        *level = (if x.is_sign_negative() { -magnitude } else { magnitude }) as i8;
+    }
+}
+
 dispatch! {
-    /// Rounds the coordinates from `start`, a multiple of 64, on, to powers of two: the mantissa is the chance
+    fn round_times(x: &[f32], words: &[u32], over: f32, most: f32, levels: &mut [i8]) {
+        round_by(x, words, |x| x * over, most, levels);
+    }
+}
+
+dispatch! {
+    fn round_over(x: &[f32], words: &[u32], step: f32, most: f32, levels: &mut [i8]) {
+        round_by(x, words, |x| x / step, most, levels);
+    }
+}
+
+dispatch! {
+    /// Rounds the coordinates from `start`, a multiple of 128, on, to powers of two: the mantissa is the chance
     /// of the next exponent.
     fn powers(draw: u64, start: usize, x: &[f32], codes: &mut [u16]) {
         let mut buffer = [0u32; 256];
@@ -107,7 +147,7 @@ dispatch! {
 
 /// Rounds everything to powers of two, in one pass.
 pub(crate) fn to_powers(draw: u64, source: &mut impl Sweep) -> Vec<u16> {
-    let mut codes = vec![0; source.len()];
+    let mut codes = room::take(source.len());
     let mut outputs: Vec<_> = codes.chunks_mut(task(BLOCK)).collect();
     source.sweep(BLOCK, &mut outputs, |codes, start, x| {
         powers(draw, start, x, &mut codes[start % task(BLOCK)..][..x.len()]);
@@ -117,7 +157,7 @@ pub(crate) fn to_powers(draw: u64, source: &mut impl Sweep) -> Vec<u16> {
 
 /// −1, 0 or 1: whether a coordinate reaches −λ or λ.
 pub(crate) fn to_ternary(lambda: f32, source: &mut impl Sweep) -> Vec<i8> {
-    let mut levels = vec![0; source.len()];
+    let mut levels = room::take(source.len());
     let mut outputs: Vec<_> = levels.chunks_mut(task(BLOCK)).collect();
     source.sweep(BLOCK, &mut outputs, |levels, start, x| {
         ternary(lambda, x, &mut levels[start % task(BLOCK)..][..x.len()]);

@@ -25,6 +25,10 @@ impl Cosine {
         &self.of
     }
 
+    pub(crate) fn into_coefficients(self) -> Payload {
+        *self.of
+    }
+
     /// The same tiles with other coefficients.
     pub(super) fn with(&self, of: Payload) -> Self {
         Self::new(self.tiling, of)

@@ -1,6 +1,6 @@
 use super::bytes::Reader;
 use super::kind::{Head, Kind};
-use super::prepared::{Add, Part};
+use super::prepared::Part;
 use super::values::Values;
 use crate::error::WireError;
 
@@ -28,7 +28,7 @@ impl Kind for Dense {
     }
 
     fn prepare<'a>(&'a self, parts: &mut Vec<Part<'a>>) {
-        parts.push(Part::Whole(self));
+        parts.push(Part::Dense(&self.values));
     }
 
     fn num_bytes(&self) -> usize {
@@ -41,11 +41,5 @@ impl Kind for Dense {
 
     fn decode(head: Head, reader: &mut Reader<'_>) -> Result<Self, WireError> {
         Ok(Self { values: Values::decode(head.format, head.len, reader)? })
-    }
-}
-
-impl Add for Dense {
-    fn add(&self, a: f32, start: usize, y: &mut [f32]) {
-        self.values.add(a, start, y);
     }
 }

@@ -1,6 +1,7 @@
 //! Half-precision values under a common power of two.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use super::bytes::{Reader, put_words};
 use crate::error::WireError;
@@ -62,7 +63,7 @@ impl Halves {
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.exponent.to_le_bytes());
-        put_words(&self.values, |x| x.to_bits().to_le(), out);
+        put_words(self.values.reinterpret_cast(), u16::to_le, out);
     }
 
     pub(super) fn decode(count: usize, reader: &mut Reader<'_>) -> Result<Self, WireError> {

@@ -1,11 +1,15 @@
 //! The mean of several payloads of one unit, as a payload.
 
-use super::prepared::{Add, Prepared};
-use super::stretch::within;
-use super::{Cosine, Drawn, Payload, Sketch, Sparse, Values};
-use crate::kernels::finite::all_finite;
-use crate::kernels::sweep::{self, BLOCK, task};
 use rayon::prelude::*;
+
+use super::prepared::{Add, Bits, Prepared};
+use super::stretch::within;
+use super::{Cosine, Drawn, Levels, Payload, Sketch, Sparse, Values, levels};
+use crate::kernels::finite::all_finite;
+use crate::kernels::signs;
+use crate::kernels::sweep::{self, BLOCK, task};
+use crate::room;
+use crate::simd::dispatch;
 
 /// (1/n)·Σ of the parts, of `len` coordinates each where there are any, in their order.
 ///
@@ -14,20 +18,23 @@ use rayon::prelude::*;
 pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize) -> Payload {
     // The values of a second round may be fewer than the unit's coordinates.
     let len = parts.first().map_or(len, |p| p.len());
-    drawn(parts, n)
-        .or_else(|| sketch(parts, n))
-        .or_else(|| cosine(parts, |of| mean_of(of, n, len)))
-        .or_else(|| sparse(parts, n, len))
-        .unwrap_or_else(|| {
-            let parts: Vec<Prepared<'_>> = parts.iter().map(|p| Prepared::new(p)).collect();
-            let mut sum = vec![0.0; len];
-            sweep::each(&mut sum, |start, sum| {
-                for (b, sum) in sum.chunks_mut(BLOCK).enumerate() {
-                    block(&parts, n, start + b * BLOCK, sum);
+    let alike = drawn(parts, n).or_else(|| sketch(parts, n)).or_else(|| cosine(parts, |of| mean_of(of, n, len)));
+    alike.or_else(|| sparse(parts, n, len)).unwrap_or_else(|| {
+        let parts: Vec<Prepared<'_>> = parts.iter().map(|p| Prepared::new(p)).collect();
+        let mut mean = room::take(len);
+        let whole = Whole::new(&parts);
+        sweep::each(&mut mean, |start, mean| {
+            for (b, mean) in mean.chunks_mut(STRIP).enumerate() {
+                let start = start + b * STRIP;
+                match &whole {
+                    Some(Whole::Bits(bits)) => signs::mean(bits, n, start, mean),
+                    Some(Whole::Levels(levels)) => levels::mean(levels, n, start, mean),
+                    None => block(&parts, n, start, mean),
                 }
-            });
-            Payload::floats(sum)
-        })
+            }
+        });
+        Payload::floats(mean)
+    })
 }
 
 /// Each coordinate's mean over the parts that name it.
@@ -53,6 +60,32 @@ pub(crate) fn mean_over_senders(parts: &[&Payload], len: usize) -> Payload {
     }
     let values = Values::F32(indices.iter().map(|j| mean(*j as usize)).collect());
     Sparse { len, indices, values }.into()
+}
+
+/// Coordinates of the mean that all parts are added to before the next: few, so that the parts are streams that the
+/// processor reads ahead.
+const STRIP: usize = 1024;
+
+/// Parts of one kind that is added without a look at memory in between, and whose sums are sure to be finite.
+enum Whole<'a> {
+    Bits(Vec<Bits<'a>>),
+    Levels(Vec<&'a Levels>),
+}
+
+impl<'a> Whole<'a> {
+    fn new(parts: &[Prepared<'a>]) -> Option<Self> {
+        let finite = |bound: f64| bound < 0.9 * f64::from(f32::MAX);
+        if let Some(bits) = parts.iter().map(Prepared::bits).collect::<Option<Vec<_>>>() {
+            return finite(bits.iter().map(Bits::bound).sum()).then_some(Self::Bits(bits));
+        }
+        let levels = |part: &Prepared<'a>| match part.dense() {
+            Some(Values::Levels(levels)) => Some(levels),
+            _ => None,
+        };
+        let levels: Vec<&Levels> = parts.iter().map(levels).collect::<Option<_>>()?;
+        let alike = levels::share_steps(&levels) && finite(levels.iter().map(|l| l.bound()).sum());
+        alike.then_some(Self::Levels(levels))
+    }
 }
 
 /// A number that sums are made of.
@@ -83,8 +116,9 @@ impl Number for f64 {
 
 /// The mean of the stretch from coordinate `start` on.
 fn block(parts: &[Prepared<'_>], n: usize, start: usize, mean: &mut [f32]) {
+    mean.fill(0.0);
     parts.iter().for_each(|p| p.add(1.0, start, mean));
-    mean.iter_mut().for_each(|x| *x /= n as f32);
+    divide(mean, n);
     if !all_finite(mean) {
         let mut wide = vec![0.0f64; mean.len()];
         for part in parts {
@@ -93,6 +127,20 @@ fn block(parts: &[Prepared<'_>], n: usize, start: usize, mean: &mut [f32]) {
             wide.iter_mut().zip(&*mean).for_each(|(w, x)| *w += f64::from(*x));
         }
         mean.iter_mut().zip(wide).for_each(|(x, w)| *x = w.over(n));
+    }
+}
+
+dispatch! {
+    /// x ← x/n.
+    fn divide(x: &mut [f32], n: usize) {
+        let n = n as f32;
+        if n.to_bits() & 0x7f_ffff == 0 {
+            // By a power of two both are exact, and products are cheap.
+            let over = 1.0 / n;
+            x.iter_mut().for_each(|x| *x *= over);
+        } else {
+            x.iter_mut().for_each(|x| *x /= n);
+        }
     }
 }
 

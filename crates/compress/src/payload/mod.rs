@@ -15,6 +15,7 @@ mod kind;
 mod levels;
 mod low_rank;
 mod mean;
+mod packed;
 mod prepared;
 mod signs;
 mod sketch;
@@ -188,6 +189,15 @@ impl Payload {
     /// Its exact size on the wire, in bytes, without encoding it and without the message's header.
     pub fn num_bytes(&self) -> usize {
         1 + varint_bytes(self.len() as u64) + of!(self, kind => kind.num_bytes())
+    }
+
+    /// What its size is at least, from nothing but numbers of coordinates.
+    fn least_bytes(&self) -> usize {
+        match (self, of!(self, kind => kind.values())) {
+            (_, Some(values)) => values.least_bytes(),
+            (Self::Sum(sum), _) => sum.parts.iter().map(Self::least_bytes).sum(),
+            _ => of!(self, kind => kind.num_bytes()),
+        }
     }
 
     /// The same places with other values, where it is sparse; floats of their own otherwise.

@@ -22,6 +22,8 @@ pub(crate) enum Part<'a> {
     Places(Cow<'a, [u32]>, &'a Values),
     /// A bit a coordinate.
     Bits(Bits<'a>),
+    /// A value a coordinate.
+    Dense(&'a Values),
     /// A value a coordinate, made of what was sent.
     Made(Vec<f32>),
     /// Anything else that speaks of every coordinate.
@@ -34,6 +36,14 @@ pub(crate) struct Bits<'a> {
     pub words: &'a [u64],
     pub low: f32,
     pub high: f32,
+}
+
+impl Bits<'_> {
+    /// The larger magnitude of both values; not finite where one is not.
+    pub fn bound(&self) -> f64 {
+        let (low, high) = (f64::from(self.low.abs()), f64::from(self.high.abs()));
+        if low.is_nan() { low } else { low.max(high) + 0.0 * high }
+    }
 }
 
 impl<'a> Prepared<'a> {
@@ -57,6 +67,14 @@ impl<'a> Prepared<'a> {
         }
     }
 
+    /// The values, if it is a value a coordinate and nothing else.
+    pub fn dense(&self) -> Option<&'a Values> {
+        match *self.0.as_slice() {
+            [Part::Dense(values)] => Some(values),
+            _ => None,
+        }
+    }
+
     /// The places from `start` on within `len` coordinates, if it is places and nothing else.
     pub fn stretch(&self, start: usize, len: usize) -> Option<Stretch<'_>> {
         match self.0.as_slice() {
@@ -70,7 +88,7 @@ impl<'a> Prepared<'a> {
         for part in &self.0 {
             match part {
                 Part::Places(indices, _) => indices.iter().for_each(|i| y[*i as usize] = 0.0),
-                Part::Bits(_) | Part::Made(_) | Part::Whole(_) => y.fill(0.0),
+                Part::Bits(_) | Part::Made(_) | Part::Dense(_) | Part::Whole(_) => y.fill(0.0),
             }
         }
     }
@@ -82,6 +100,7 @@ impl Add for Prepared<'_> {
             match part {
                 Part::Places(indices, values) => add_places(a, indices, values, start, y),
                 Part::Bits(Bits { words, low, high }) => add_bits(words, start, a * low, a * high, y),
+                Part::Dense(values) => values.add(a, start, y),
                 Part::Made(x) => y.iter_mut().zip(&x[start..]).for_each(|(y, x)| *y += a * x),
                 Part::Whole(whole) => whole.add(a, start, y),
             }

@@ -1,4 +1,4 @@
-use super::bytes::Reader;
+use super::bytes::{Reader, put_words};
 use super::kind::{Head, Kind};
 use super::prepared::{Bits, Part};
 use crate::error::WireError;
@@ -34,6 +34,12 @@ fn code(low: f32, high: f32) -> u8 {
     }
 }
 
+impl Signs {
+    fn bits(&self) -> Bits<'_> {
+        Bits { words: &self.words, low: self.low, high: self.high }
+    }
+}
+
 impl Kind for Signs {
     const CODES: std::ops::RangeInclusive<u8> = UNIT..=LEVELS;
 
@@ -42,13 +48,11 @@ impl Kind for Signs {
     }
 
     fn bound(&self) -> f64 {
-        let (low, high) = (f64::from(self.low.abs()), f64::from(self.high.abs()));
-        if low.is_nan() { low } else { low.max(high) + 0.0 * high }
+        self.bits().bound()
     }
 
     fn prepare<'a>(&'a self, parts: &mut Vec<Part<'a>>) {
-        let Self { words, low, high, .. } = self;
-        parts.push(Part::Bits(Bits { words, low: *low, high: *high }));
+        parts.push(Part::Bits(self.bits()));
     }
 
     fn code(&self) -> u8 {
@@ -67,7 +71,7 @@ impl Kind for Signs {
             out.extend_from_slice(&self.high.to_le_bytes());
         }
         let start = out.len();
-        self.words.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
+        put_words(&self.words, u64::to_le, out);
         out.truncate(start + self.len.div_ceil(8));
     }
 
@@ -88,7 +92,9 @@ impl Kind for Signs {
         if !len.is_multiple_of(8) && bytes.last().is_some_and(|b| b >> (len % 8) != 0) {
             return Err(WireError::Malformed { what: "signs", why: "unused bits are set" });
         }
-        let word = |chunk: &[u8]| chunk.iter().rev().fold(0u64, |w, b| w << 8 | u64::from(*b));
-        Ok(Self { len, words: bytes.chunks(8).map(word).collect(), low, high })
+        let (whole, rest) = bytes.as_chunks::<8>();
+        let last = rest.iter().rev().fold(0u64, |w, b| w << 8 | u64::from(*b));
+        let words = whole.iter().map(|word| u64::from_le_bytes(*word)).chain((!rest.is_empty()).then_some(last));
+        Ok(Self { len, words: words.collect(), low, high })
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use super::bytes::{Reader, put_floats, put_words};
@@ -181,12 +182,20 @@ impl Values {
         }
     }
 
+    /// What [`num_bytes`](Self::num_bytes) is at least, without a look at the values.
+    pub(super) fn least_bytes(&self) -> usize {
+        match self {
+            Self::Levels(_) | Self::Powers(_) => 0,
+            fixed => fixed.num_bytes(),
+        }
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::F32(v) => put_floats(v, out),
-            Self::F16(v) => put_words(v, |x| x.to_bits().to_le(), out),
+            Self::F16(v) => put_words(v.reinterpret_cast(), u16::to_le, out),
             Self::Halves(v) => v.encode(out),
-            Self::Bf16(v) => put_words(v, |x| x.to_bits().to_le(), out),
+            Self::Bf16(v) => put_words(v.reinterpret_cast(), u16::to_le, out),
             Self::Levels(v) => v.encode(out),
             Self::Powers(v) => v.encode(out),
             Self::Codebook(v) => v.encode(out),

@@ -6,7 +6,7 @@ use crate::simd::dispatch;
 /// block `i` of a stream is a pure function of the stream's 64-bit key and `i`.
 #[derive(Clone, Debug)]
 pub struct Philox {
-    key: [u32; 2],
+    key: u64,
     counter: u64,
     block: [u32; 4],
     used: usize,
@@ -15,20 +15,20 @@ pub struct Philox {
 impl Philox {
     /// The stream of this key, at its beginning.
     pub fn new(key: u64) -> Self {
-        Self { key: [key as u32, (key >> 32) as u32], counter: 0, block: [0; 4], used: 4 }
+        Self { key, counter: 0, block: [0; 4], used: 4 }
     }
 
     /// Block `index` of the stream of `key`, without any state.
     #[inline]
     pub fn block(key: u64, index: u64) -> [u32; 4] {
-        rounds([index as u32, (index >> 32) as u32, 0, 0], [key as u32, (key >> 32) as u32])
+        rounds::<10>(key, index)
     }
 
     /// The next 32 bits.
     #[inline]
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
-            self.block = rounds([self.counter as u32, (self.counter >> 32) as u32, 0, 0], self.key);
+            self.block = rounds::<10>(self.key, self.counter);
             self.counter += 1;
             self.used = 0;
         }
@@ -96,9 +96,15 @@ dispatch! {
     }
 }
 
+/// Philox4x32-R of this key and counter.
 #[inline]
-fn rounds(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
-    for _ in 0..10 {
+pub(super) fn rounds<const R: usize>(key: u64, index: u64) -> [u32; 4] {
+    turns::<R>([index as u32, (index >> 32) as u32, 0, 0], [key as u32, (key >> 32) as u32])
+}
+
+#[inline]
+fn turns<const R: usize>(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
+    for _ in 0..R {
         let a = u64::from(c[0]) * 0xd251_1f53;
         let b = u64::from(c[2]) * 0xcd9e_8d57;
         c = [(b >> 32) as u32 ^ c[1] ^ k[0], b as u32, (a >> 32) as u32 ^ c[3] ^ k[1], a as u32];
@@ -114,8 +120,8 @@ mod tests {
     #[test]
     fn known_answers() {
         // From the authors' Random123 test vectors.
-        assert_eq!(rounds([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(rounds([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(turns::<10>([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(turns::<10>([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::burn::places::Places;
 use crate::burn::round::Round;
 use crate::burn::step_size::{Rescale, StepSize};
 use crate::{
-    Cluster, Encoded, Given, Gradient, Host, InProcess, Mail, Observation, RoundError, SetupError, Snapshot,
+    Cluster, Encoded, Given, Gradient, Host, InProcess, Mail, Observation, OnLink, RoundError, SetupError, Snapshot,
     SnapshotError, Traffic, Transport,
 };
 
@@ -55,6 +55,8 @@ pub struct Group<P: Mail = InProcess> {
     share: Vec<f32>,
     /// What is owed to parameters that rest.
     parked: Parked,
+    /// What the exchanges so far would have taken.
+    on_link: OnLink,
 }
 
 impl GroupConfig {
@@ -88,12 +90,16 @@ impl GroupConfig {
         let found = find(model);
         let (layout, places) = self.lay_out(&found)?;
         let x = places.read(model)?;
+        let links = self.links().cloned();
         let (method, compressor) = (self.method().clone(), self.compressor().clone());
         let cluster = Cluster::over(method, compressor, layout, self.seed(), &x, mail)?;
         if let Some(warning) = cluster.warning() {
             tracing::warn!("{warning}");
         }
-        Ok(Group { config: self.clone(), cluster, places, share: Vec::new(), parked: Parked::default() })
+        // After the meeting, or the others would wait for this process.
+        links.map_or(Ok(()), |links| links.check(cluster.workers()))?;
+        let (share, parked, on_link) = (Vec::new(), Parked::default(), OnLink::default());
+        Ok(Group { config: self.clone(), cluster, places, share, parked, on_link })
     }
 }
 
@@ -242,6 +248,12 @@ impl<P: Mail> Group<P> {
         self.cluster.observe()
     }
 
+    /// What the exchanges since this group was made would have taken on the links that it was
+    /// [given](GroupConfig::with_link), by the model of [`Load`](crate::Load).
+    pub fn on_link(&self) -> Option<OnLink> {
+        self.config.links().map(|_| self.on_link)
+    }
+
     /// Steps taken.
     pub fn steps(&self) -> u64 {
         self.cluster.steps()
@@ -260,6 +272,11 @@ impl<P: Mail> Group<P> {
     /// The workers below, on flat vectors.
     pub fn cluster(&self) -> &Cluster<P> {
         &self.cluster
+    }
+
+    /// The same, to be changed.
+    pub fn cluster_mut(&mut self) -> &mut Cluster<P> {
+        &mut self.cluster
     }
 
     /// Where the model's parameters stand.
@@ -380,7 +397,11 @@ impl<P: Mail> Group<P> {
         let Step { lr, share, x, found, .. } = step;
         let decided = self.cluster.round(lr, &x, host)?;
         let open = self.cluster.algorithm().leaves_step_open();
-        Ok(Round { decided, open, share, places: self.places.clone(), found })
+        let round = Round { decided, open, share, places: self.places.clone(), found };
+        if let Some(links) = self.config.links() {
+            self.on_link += OnLink::of(&round.load(), links);
+        }
+        Ok(round)
     }
 
     /// Follows the model where parameters have become trainable or been frozen.

@@ -11,7 +11,7 @@ use crate::burn::found::Found;
 use crate::burn::gradients::Preparation;
 use crate::burn::parameter_group::{ParameterGroup, Treatment};
 use crate::burn::places::Places;
-use crate::{Algorithm, AnyAlgorithm, Takes};
+use crate::{Algorithm, AnyAlgorithm, Links, Takes};
 
 /// A method, a compressor, and how n workers use them on a Burn module. It stands as a field in
 /// `#[derive(Config)]` as Burn's own configs do.
@@ -48,6 +48,8 @@ pub struct GroupConfig {
     clipping: Option<GradientClippingConfig>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     groups: Vec<ParameterGroup>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    links: Option<Links>,
 }
 
 fn one() -> usize {
@@ -62,8 +64,8 @@ impl GroupConfig {
 
     /// A method and a compressor chosen at run time; [`init`](Self::init) checks that they go together.
     pub fn any(method: AnyAlgorithm, compressor: AnyCompressor) -> Self {
-        let (seed, scope, dense_below, clipping, groups) = (0, Scope::Parameter, 0, None, Vec::new());
-        Self { method, compressor, workers: 1, seed, scope, dense_below, clipping, groups }
+        let (seed, scope, dense_below, clipping, groups, links) = (0, Scope::Parameter, 0, None, Vec::new(), None);
+        Self { method, compressor, workers: 1, seed, scope, dense_below, clipping, groups, links }
     }
 
     /// n.
@@ -95,6 +97,17 @@ impl GroupConfig {
     /// Parameters that are to be treated otherwise than the rest; where several groups match, the last decides.
     pub fn with_groups(self, groups: Vec<ParameterGroup>) -> Self {
         Self { groups, ..self }
+    }
+
+    /// Reckons what every exchange would take on a [`Link`](crate::Link) that all workers have, or on one each: see
+    /// [`Group::on_link`](crate::Group::on_link).
+    pub fn with_link(self, links: impl Into<Links>) -> Self {
+        Self { links: Some(links.into()), ..self }
+    }
+
+    /// The links that exchanges are reckoned on.
+    pub fn links(&self) -> Option<&Links> {
+        self.links.as_ref()
     }
 
     /// The method.

@@ -104,28 +104,28 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
         &mut self,
         inner_lr: impl Into<ModuleLearningRate>,
         outer_lr: f64,
-        gradient: impl FnMut(usize, &M) -> GradientsParams,
+        mut gradient: impl FnMut(usize, &M) -> GradientsParams,
     ) -> Result<Option<Traffic>, RoundError> {
         if !self.is_due() {
-            self.inner_step(inner_lr, gradient)?;
+            self.inner_step(inner_lr, |worker, replica| Ok(gradient(worker, replica)))?;
         }
         if self.is_due() { self.exchange(outer_lr).map(Some) } else { Ok(None) }
     }
 
-    /// A step of every worker of this process at its replica.
+    /// A step of every worker of this process at its replica, and no round.
     ///
     /// # Errors
-    /// Where a gradient is not finite or not of this model; no worker has stepped then.
+    /// Where a gradient cannot be had, is not finite or not of this model; no worker has stepped then.
     pub fn inner_step(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
-        mut gradient: impl FnMut(usize, &M) -> GradientsParams,
+        mut gradient: impl FnMut(usize, &M) -> Result<GradientsParams, RoundError>,
     ) -> Result<(), RoundError> {
         let lr = lr.into();
         let first = self.group.cluster().seats().start;
         let mut all = Vec::with_capacity(self.workers.len());
         for (i, own) in self.workers.iter().enumerate() {
-            let flat = flatten(self.group.places(), &own.replica, first + i, gradient(first + i, &own.replica))?;
+            let flat = flatten(self.group.places(), &own.replica, first + i, gradient(first + i, &own.replica)?)?;
             self.check(first + i, &flat)?;
             let paths = self.group.layout().parameters();
             let mut found = find(&own.replica);

@@ -9,7 +9,7 @@ use crate::burn::found::Found;
 use crate::burn::gradients::unflatten;
 use crate::burn::places::Places;
 use crate::burn::weights::{self, Change};
-use crate::{Decided, Move, Traffic};
+use crate::{Decided, Load, Move, Traffic};
 
 /// What a round came to: what was sent, and how the model moves.
 #[derive(Clone, Debug)]
@@ -34,6 +34,11 @@ impl Round {
     /// What was sent, exactly.
     pub fn traffic(&self) -> &Traffic {
         &self.decided.traffic
+    }
+
+    /// What the step asks of a network.
+    pub fn load(&self) -> Load {
+        Load::of(self.traffic(), 4.0 * self.decided.layout().len() as f64)
     }
 
     /// How x moves.

@@ -1,7 +1,7 @@
 //! Files that are whole or not there.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{Snapshot, SnapshotError};
 
@@ -55,19 +55,36 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> 
     Ok(())
 }
 
+/// Removes what [`write_atomically`] left in a folder when a process was killed, whosever it was, of those files whose
+/// names are `ours`: for a folder that nobody else writes, as a lock sees to.
+pub fn remove_unfinished(folder: &Path, ours: impl Fn(&str) -> bool) {
+    for (path, name, _) in unfinished(folder) {
+        if ours(&name) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// Removes what processes that are no more have left behind, where the system tells which are.
 fn clear(folder: &Path, name: &str) {
     let processes = Path::new("/proc");
     if !processes.join("self").exists() {
         return;
     }
-    for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let left = file.file_name();
-        let of = || left.to_str()?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".tmp");
-        if of().is_some_and(|process| process.parse::<u32>().is_ok() && !processes.join(process).exists()) {
-            let _ = std::fs::remove_file(file.path());
+    for (path, of, process) in unfinished(folder) {
+        if of == name && !processes.join(process.to_string()).exists() {
+            let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// What is written beside files before it takes their place: where, of which name, and by which process.
+fn unfinished(folder: &Path) -> impl Iterator<Item = (PathBuf, String, u32)> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|file| {
+        let left = file.file_name();
+        let (name, process) = left.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+        Some((file.path(), name.to_owned(), process.parse().ok()?))
+    })
 }
 
 #[cfg(test)]
@@ -86,5 +103,12 @@ mod tests {
         assert_eq!(std::fs::read(at("a")).unwrap(), b"whole");
         assert!(!at(".a.9999999.tmp").exists() || !Path::new("/proc/self").exists());
         assert!(at(".b.9999999.tmp").exists() && at(".a.x.tmp").exists());
+        // A number may have gone to another process since: who has the folder to itself need not ask.
+        std::fs::write(at(&format!(".a.{}.tmp", std::process::id())), b"half").unwrap();
+        remove_unfinished(folder.path(), |name| name == "a");
+        let left = || std::fs::read_dir(folder.path()).unwrap().flatten().map(|f| f.file_name().into_string().unwrap());
+        let mut left: Vec<String> = left().collect();
+        left.sort();
+        assert_eq!(left, [".a.x.tmp", ".b.9999999.tmp", "a"]);
     }
 }

@@ -4,5 +4,5 @@ mod file;
 mod persist;
 mod snapshot;
 
-pub use file::write_atomically;
+pub use file::{remove_unfinished, write_atomically};
 pub use snapshot::{Snapshot, SnapshotError};

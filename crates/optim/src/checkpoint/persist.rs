@@ -171,6 +171,40 @@ impl<M: Mail> Cluster<M> {
 }
 
 impl Snapshot {
+    /// Takes out what this process's workers have to themselves. What is left is the same in all processes that saved at
+    /// the same step, and need be kept once; [`merge`](Self::merge) takes both.
+    pub fn take_own(&mut self) -> Self {
+        let own = |name: &String| matches!(owner(name), Some((_, Some(_))));
+        let mut part = Self::default();
+        let (vectors, numbers) = (std::mem::take(&mut self.vectors), std::mem::take(&mut self.numbers));
+        (part.vectors, self.vectors) = vectors.into_iter().partition(|(name, _)| own(name));
+        (part.numbers, self.numbers) = numbers.into_iter().partition(|(name, _)| own(name));
+        let (first, seats) = (self.numbers.remove(FIRST), self.numbers.remove(SEATS));
+        let all = self.numbers.get(WORKERS).copied().unwrap_or(0);
+        part.numbers.insert(FIRST.into(), first.unwrap_or(0));
+        part.numbers.insert(SEATS.into(), seats.unwrap_or(all));
+        self.numbers.extend([(FIRST.into(), 0), (SEATS.into(), 0)]);
+        part
+    }
+
+    /// What this process saved, from what it [took out](Self::take_own) and what was left.
+    ///
+    /// # Errors
+    /// Where these do not go together.
+    pub fn with_common(mut self, mut common: Self) -> Result<Self, SnapshotError> {
+        common.numbers.retain(|name, _| name != FIRST && name != SEATS);
+        self.join(common)?;
+        Ok(self)
+    }
+
+    fn join(&mut self, part: Self) -> Result<(), SnapshotError> {
+        join(&mut self.vectors, part.vectors, |a, b| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+        })?;
+        join(&mut self.numbers, part.numbers, |a, b| a == b)?;
+        join(&mut self.texts, part.texts, |a, b| a == b)
+    }
+
     /// What one process with all workers would have saved, from the parts that the processes of a run saved at
     /// the same step.
     ///
@@ -184,14 +218,10 @@ impl Snapshot {
                 (Some(first), Some(seats)) => (first, seats),
                 _ => (0, part.number(WORKERS)?),
             };
-            if there.insert(first, seats).is_some() {
+            if seats > 0 && there.insert(first, seats).is_some() {
                 return Err(SnapshotError::Parts(Owner::Worker(first as usize).to_string()));
             }
-            join(&mut whole.vectors, part.vectors, |a, b| {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
-            })?;
-            join(&mut whole.numbers, part.numbers, |a, b| a == b)?;
-            join(&mut whole.texts, part.texts, |a, b| a == b)?;
+            whole.join(part)?;
         }
         let workers = limited(&whole, WORKERS, 1..=MOST_WORKERS)?;
         let mut end = 0;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use backburn_compress::{LayoutError, NotForFeedback, ParameterError, WireError};
 
-use crate::{ModelError, TransportError};
+use crate::{LinkError, ModelError, TransportError};
 
 /// Why there is no group of workers.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -38,6 +38,9 @@ pub enum SetupError {
         /// The transport's.
         there: usize,
     },
+    /// Links that are not those of the workers.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// x has not the model's length.
     #[error("x has {given} coordinates, and the model {expected}")]
     X {

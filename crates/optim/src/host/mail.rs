@@ -125,6 +125,28 @@ pub trait Mail {
     }
 }
 
+impl<M: Mail + ?Sized> Mail for Box<M> {
+    fn meet(&mut self, terms: &Terms<'_>) -> Result<Seats, SetupError> {
+        (**self).meet(terms)
+    }
+
+    fn post(&mut self, at: At, worker: usize, letter: Letter) {
+        (**self).post(at, worker, letter);
+    }
+
+    fn collect(&mut self, at: At, from: &[usize]) -> Result<Vec<Option<Letter>>, RoundError> {
+        (**self).collect(at, from)
+    }
+
+    fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
+        (**self).all(yes)
+    }
+
+    fn cause(&mut self, own: Option<&str>) -> Option<(usize, String)> {
+        (**self).cause(own)
+    }
+}
+
 /// Hands over the messages of workers that all live in this process: nothing is encoded or copied.
 #[derive(Clone, Debug)]
 pub struct InProcess {

@@ -10,10 +10,10 @@ use crate::{Cluster, Owner, Residual, Role, Visitor};
 pub struct Observation {
     /// ‖e_i‖₂ of every worker of this process.
     pub residual_norms: Vec<f64>,
-    /// 1 − ‖C(p) − p‖²/‖p‖², the mean over workers; `None` where no lazy residual is kept.
-    pub contraction: Option<f64>,
-    /// The share of coordinates that the payloads name, the mean over workers.
-    pub density: Option<f64>,
+    /// 1 − ‖C(p) − p‖²/‖p‖² of every worker that keeps a lazy residual.
+    pub contractions: Vec<f64>,
+    /// The share of coordinates that the payloads of each name.
+    pub densities: Vec<f64>,
 }
 
 impl Observation {
@@ -21,6 +21,27 @@ impl Observation {
     pub fn residual_norm(&self) -> f64 {
         let n = self.residual_norms.len().max(1) as f64;
         (self.residual_norms.iter().map(|r| r * r).sum::<f64>() / n).sqrt()
+    }
+
+    /// The mean contraction over workers; `None` where no lazy residual is kept.
+    pub fn contraction(&self) -> Option<f64> {
+        mean(&self.contractions)
+    }
+
+    /// The mean density over workers; `None` where no lazy residual is kept.
+    pub fn density(&self) -> Option<f64> {
+        mean(&self.densities)
+    }
+
+    /// What the workers of all processes owe, from what each of them has seen, in their order.
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.residual_norms.extend(part.residual_norms);
+            all.contractions.extend(part.contractions);
+            all.densities.extend(part.densities);
+        }
+        all
     }
 }
 
@@ -32,13 +53,10 @@ impl<M> Cluster<M> {
         self.visit(&mut recorder);
         let seen = recorder.0;
         let seen: Vec<&Seen> = seen.iter().filter(|s| s.worker).collect();
-        let mean = |of: fn(&Seen) -> Option<f64>| {
-            let values: Vec<f64> = seen.iter().filter_map(|s| of(s)).collect();
-            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-        };
+        let all = |of: fn(&Seen) -> Option<f64>| seen.iter().filter_map(|s| of(s)).collect();
         let residual_norms: Vec<f64> = seen.iter().map(|s| s.owed.sqrt()).collect();
         debug_assert_eq!(residual_norms.len(), workers);
-        Observation { residual_norms, contraction: mean(|s| s.contraction), density: mean(|s| s.density) }
+        Observation { residual_norms, contractions: all(|s| s.contraction), densities: all(|s| s.density) }
     }
 }
 
@@ -86,6 +104,10 @@ impl Visitor for Recorder {
         seen.density = sent.map(|s| s as f64 / layout.len() as f64);
         seen.contraction = sent.map(|_| if before == 0.0 { 1.0 } else { 1.0 - after / before });
     }
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 fn square(x: &[f32]) -> f64 {

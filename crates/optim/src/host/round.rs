@@ -42,6 +42,19 @@ impl<M: Mail> Cluster<M> {
     }
 }
 
+/// The x that stands for all nodes where one is wanted; summed in their order.
+pub fn mean_of_nodes<'a>(nodes: impl ExactSizeIterator<Item = &'a [f32]>) -> Vector {
+    let n = nodes.len() as f32;
+    let mut mean = Vector::new();
+    for node in nodes {
+        if mean.is_empty() {
+            mean = Vector::zeros(node.len());
+        }
+        mean.iter_mut().zip(node).for_each(|(x, y)| *x += y / n);
+    }
+    mean
+}
+
 /// How a round fails once workers have begun.
 enum End {
     /// States are to be put back.
@@ -177,7 +190,7 @@ struct Step<'a, M> {
 impl<'a, M: Mail> Step<'a, M> {
     fn new(frame: &'a Frame, states: &'a mut States, mail: &'a mut M, lr: f64, x: &'a Vector, careful: bool) -> Self {
         let known = if frame.algorithm.is_gossip() { frame.seats.clone() } else { 0..frame.workers };
-        let traffic = Traffic::new(frame.workers, known);
+        let traffic = Traffic::new(frame.workers, known, frame.algorithm.is_gossip());
         Self { frame, states, mail, lr, x, careful, present: vec![], silences: vec![], loudness: 0.0, traffic }
     }
 
@@ -349,10 +362,13 @@ impl<'a, M: Mail> Step<'a, M> {
             self.traffic.workers[w].up += own;
             if !algorithm.is_gossip() {
                 self.traffic.gathered[w] += total - own;
+                self.traffic.sent[w] += own * (*workers as u64 - 1);
             } else if seats.contains(&w) {
                 let peers = algorithm.0.peers(w, *workers);
-                let heard: u64 = peers.into_iter().filter(|p| *p != w).map(|p| bytes[p]).sum();
+                let others: Vec<usize> = peers.into_iter().filter(|p| *p != w).collect();
+                let heard: u64 = others.iter().map(|p| bytes[*p]).sum();
                 self.traffic.gathered[w] += heard;
+                self.traffic.sent[w] += own * others.len() as u64;
                 self.traffic.workers[w].down += heard;
             }
         }
@@ -470,11 +486,7 @@ impl<'a, M: Mail> Step<'a, M> {
     /// The mean of this process's nodes, under gossip.
     fn mean_node(&self) -> Option<Vector> {
         let nodes = &self.states.nodes;
-        let mut mean = Vector::zeros(nodes.first()?.len());
-        for node in nodes {
-            mean.iter_mut().zip(node.iter()).for_each(|(x, y)| *x += y / nodes.len() as f32);
-        }
-        Some(mean)
+        (!nodes.is_empty()).then(|| mean_of_nodes(nodes.iter().map(|node| &node[..])))
     }
 
     /// A parameter that no worker used does not move.

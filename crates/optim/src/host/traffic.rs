@@ -37,6 +37,10 @@ pub struct Traffic {
     /// What each worker received without a server: the others' messages (all-gather), under gossip its
     /// neighbours' alone.
     pub gathered: Vec<u64>,
+    /// What each worker sent without a server: its own messages, once to everybody that hears them.
+    pub sent: Vec<u64>,
+    /// Whether only neighbours heard each other.
+    pub gossip: bool,
     /// Message rounds.
     pub rounds: u32,
     /// Whose bytes this process knows in full.
@@ -45,8 +49,26 @@ pub struct Traffic {
 
 impl Traffic {
     /// Nothing sent by n workers, of whom the traffic of `known` will be counted in full.
-    pub(crate) fn new(n: usize, known: Range<usize>) -> Self {
-        Self { workers: vec![Bytes::default(); n], gathered: vec![0; n], rounds: 0, known }
+    pub(crate) fn new(n: usize, known: Range<usize>, gossip: bool) -> Self {
+        let (workers, gathered, sent) = (vec![Bytes::default(); n], vec![0; n], vec![0; n]);
+        Self { workers, gathered, sent, gossip, rounds: 0, known }
+    }
+
+    /// What all workers sent, from what each process knows in full; `None` where they do not know of all.
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next()?;
+        for part in parts {
+            let Range { start, end } = part.known.clone();
+            if start > all.known.end || end > all.workers.len().min(part.workers.len()) {
+                return None;
+            }
+            all.workers[start..end].copy_from_slice(&part.workers[start..end]);
+            all.gathered[start..end].copy_from_slice(part.gathered.get(start..end)?);
+            all.sent[start..end].copy_from_slice(part.sent.get(start..end)?);
+            all.known.end = all.known.end.max(end);
+        }
+        (all.known == (0..all.workers.len())).then_some(all)
     }
 
     /// The sum over the workers.

@@ -46,6 +46,11 @@ pub trait Experiment: Send + Sync {
         None
     }
 
+    /// The curve that is tuned for this one, and the share of its step size that this one takes.
+    fn tuned_by(&self, curve: &Curve) -> (Curve, f64) {
+        (curve.clone(), 1.0)
+    }
+
     /// Whether a curve trains a model on the device, so that several at a time would share one card.
     fn trains_a_model(&self) -> bool {
         false
@@ -59,6 +64,12 @@ pub trait Experiment: Send + Sync {
 
     /// The claims, judged by the rows.
     fn claims(&self, results: &Results) -> Vec<Claim>;
+
+    /// Results made up that turn every claim each way.
+    #[cfg(test)]
+    fn witnesses(&self) -> Vec<crate::record::made::Witness> {
+        Vec::new()
+    }
 
     /// The figure, of the rows.
     fn figure(&self, results: &Results) -> Figure;

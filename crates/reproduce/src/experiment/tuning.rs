@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::Metric;
+use crate::record::{Metric, Summary};
 
 /// How step sizes are tuned.
 #[derive(Clone, Debug)]
 pub struct Tuning {
     /// The step sizes tried.
     pub grid: Vec<f64>,
-    /// The metric whose mean over the last tenth of a run decides.
+    /// The metric that decides.
     pub metric: Metric,
+    /// Which of its values: the mean over the last tenth of a run, unless the paper says otherwise.
+    pub by: Summary,
     /// Whether more is better.
     pub more_is_better: bool,
 }
@@ -20,7 +22,12 @@ pub struct Tuning {
 impl Tuning {
     /// 2^from … 2^to.
     pub fn powers_of_two(from: i32, to: i32, metric: Metric) -> Self {
-        Self { grid: (from..=to).map(|e| 2f64.powi(e)).collect(), metric, more_is_better: false }
+        Self {
+            grid: (from..=to).map(|e| 2f64.powi(e)).collect(),
+            metric,
+            by: Summary::Tail(0.1),
+            more_is_better: false,
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl TotalError {
 fn sent(trainer: &mut Trainer) -> (f64, f64) {
     let length = trainer.trains().group().layout().len() as f64;
     let seen = trainer.trains_mut().observe();
-    (seen.residual_norm().powi(2), seen.density.unwrap_or(0.0) * length)
+    (seen.residual_norm().powi(2), seen.density().unwrap_or(0.0) * length)
 }
 
 impl Experiment for TotalError {

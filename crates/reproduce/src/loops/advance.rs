@@ -12,6 +12,9 @@ use crate::record::{Recorder, Sums};
 /// At least so long between two checkpoints.
 const CHECKPOINT: Duration = Duration::from_secs(120);
 
+/// Once this sum is set there is nothing more to see of a curve: it ends whole.
+pub(crate) const ENOUGH: &str = "enough";
+
 /// How a curve ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -41,6 +44,7 @@ where
     fn before(&mut self, session: &mut Session<T>) -> Result<ControlFlow<()>, ReproduceError> {
         let (step, steps) = session.progress();
         match self.out.tick(step, steps) {
+            Ok(()) if self.sums.get(ENOUGH).is_some() => Ok(ControlFlow::Break(())),
             Ok(()) => Ok(ControlFlow::Continue(())),
             Err(ReproduceError::Stopped) => Ok(ControlFlow::Break(())),
             Err(error) => Err(error),
@@ -87,6 +91,7 @@ where
     match ending {
         Ending::Whole => Ok((End::Whole, recording.sums)),
         Ending::Diverged(_) => Ok((End::Diverged, recording.sums)),
+        Ending::Stopped if recording.sums.get(ENOUGH).is_some() => Ok((End::Whole, recording.sums)),
         Ending::Stopped => Err(ReproduceError::Stopped),
     }
 }

@@ -4,10 +4,19 @@ use backburn_compress::Philox;
 
 use super::problem::{Problem, square};
 
-/// f(x) = x/4 on \[−1, 1\]; g is 4 with probability ¼, otherwise −1 (Karimireddy et al. 2019,
-/// counterexample 1). The projection is the caller's.
+/// f(x) = x/4 on \[−1, 1\]; g is 5m/4 − 1 with probability 1/m, otherwise −1 (Karimireddy et al. 2019,
+/// counterexample 1, has m = 4). The projection is the caller's.
 #[derive(Clone, Copy, Debug)]
-pub struct BimodalLine;
+pub struct BimodalLine {
+    one_in: u32,
+}
+
+impl BimodalLine {
+    /// With the large gradient once in so many.
+    pub fn new(one_in: u32) -> Self {
+        Self { one_in: one_in.max(1) }
+    }
+}
 
 impl Problem for BimodalLine {
     fn dimension(&self) -> usize {
@@ -15,7 +24,7 @@ impl Problem for BimodalLine {
     }
 
     fn gradient(&self, _: usize, _: &[f32], random: &mut Philox, g: &mut [f32]) {
-        g[0] = if random.below(4) == 0 { 4.0 } else { -1.0 };
+        g[0] = if random.below(self.one_in) == 0 { 1.25 * self.one_in as f32 - 1.0 } else { -1.0 };
     }
 
     fn exact(&self, _: usize, _: &[f32], g: &mut [f32]) {
@@ -52,6 +61,33 @@ impl Problem for AbsoluteValues {
     fn loss(&self, _: usize, x: &[f32]) -> f64 {
         let [a, b] = [f64::from(x[0]), f64::from(x[1])];
         f64::from(self.epsilon) * (a + b).abs() + (a - b).abs()
+    }
+}
+
+/// f(x) = ε|x₁| + |x₂| with the subgradient of sign(0) = +1: counterexample 2 turned by 45°, for compressors
+/// that favour coordinates instead of signs.
+#[derive(Clone, Copy, Debug)]
+pub struct WeightedAbsoluteValues {
+    /// ε ∈ (0, 1).
+    pub epsilon: f32,
+}
+
+impl Problem for WeightedAbsoluteValues {
+    fn dimension(&self) -> usize {
+        2
+    }
+
+    fn gradient(&self, worker: usize, x: &[f32], _: &mut Philox, g: &mut [f32]) {
+        self.exact(worker, x, g);
+    }
+
+    fn exact(&self, _: usize, x: &[f32], g: &mut [f32]) {
+        let sign = |x: f32| if x >= 0.0 { 1.0 } else { -1.0 };
+        g.copy_from_slice(&[self.epsilon * sign(x[0]), sign(x[1])]);
+    }
+
+    fn loss(&self, _: usize, x: &[f32]) -> f64 {
+        f64::from(self.epsilon) * f64::from(x[0]).abs() + f64::from(x[1]).abs()
     }
 }
 
@@ -122,7 +158,7 @@ mod tests {
     #[test]
     fn stochastic_gradients_are_unbiased() {
         let problems: [(&dyn Problem, Vec<f32>); 3] = [
-            (&BimodalLine, vec![0.5]),
+            (&BimodalLine::new(4), vec![0.5]),
             (&SparseNoise { dimension: 3, deviation: 2.0 }, vec![1.0, -1.0, 0.5]),
             (&SaddleNoise { sigma: 1.0 }, vec![0.0, -1.0]),
         ];

@@ -2,15 +2,21 @@
 
 mod claim;
 mod curve;
+pub mod judge;
+#[cfg(test)]
+pub(crate) mod made;
 pub mod metric;
 mod recorder;
 mod results;
+mod seeds;
 mod sums;
 
-pub use claim::Claim;
+pub use claim::{Claim, Judging};
 pub use curve::Curve;
+pub use judge::Verdict;
 pub use metric::Metric;
 pub(crate) use recorder::Done;
 pub use recorder::{Recorder, Ticker, is_due};
 pub use results::{Results, Row, mean, quantile};
+pub use seeds::{Seeds, Summary};
 pub(crate) use sums::Sums;

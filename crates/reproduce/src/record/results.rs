@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::metric::Metric;
+use super::seeds::{Seeds, Summary};
 use crate::error::ReproduceError;
 
 /// One measured number.
@@ -133,6 +134,13 @@ impl Results {
         series.sort_by_key(|(seed, _)| *seed);
         series.iter_mut().for_each(|(_, points)| points.sort_by(|a, b| a.0.total_cmp(&b.0)));
         series
+    }
+
+    /// What each seed's curve comes to; `None` where there are no rows.
+    pub fn seeds(&self, group: &str, curve: &str, metric: Metric, summary: Summary) -> Option<Seeds> {
+        let series = self.series(group, curve, metric);
+        let seeds: Seeds = series.iter().filter_map(|(seed, points)| Some((*seed, summary.of(points)?))).collect();
+        (!series.is_empty()).then_some(seeds)
     }
 
     /// Each seed's last value.

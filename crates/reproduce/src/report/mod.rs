@@ -15,10 +15,23 @@ use crate::error::ReproduceError;
 use crate::experiment::{About, Experiment, Table, Tuned};
 use crate::experiments::EXPERIMENTS;
 use crate::record::metric::{MEGABYTES_DOWN, MEGABYTES_UP};
-use crate::record::{Claim, Results};
+use crate::record::{Claim, Results, Verdict};
 use crate::words::{clock, short};
 
 const STYLE: &str = include_str!("report.css");
+
+const TITLE: &str = "<title>Backburn: the papers, reproduced</title>";
+
+/// Refuses to take the place of a page of somebody else's.
+pub(crate) fn check_own(out: &Path) -> Result<(), ReproduceError> {
+    let path = out.join("index.html");
+    match std::fs::read(&path) {
+        Ok(page) if !page.windows(TITLE.len()).any(|part| part == TITLE.as_bytes()) => {
+            Err(ReproduceError::Foreign(path))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Writes the page over what is in `out`, and says where it is.
 pub(crate) fn write(out: &Path) -> Result<PathBuf, ReproduceError> {
@@ -55,8 +68,8 @@ impl Section {
         })
     }
 
-    fn count(&self, holds: Option<bool>) -> usize {
-        self.claims.iter().filter(|c| c.holds == holds).count()
+    fn count(&self, verdict: Option<Verdict>) -> usize {
+        self.claims.iter().filter(|c| c.verdict == verdict).count()
     }
 }
 
@@ -76,17 +89,18 @@ fn bytes(results: &Results) -> Table {
 
 fn page(sections: &[Section]) -> String {
     let mut html = String::new();
-    let count = |holds| sections.iter().map(|s| s.count(holds)).sum::<usize>();
+    let count = |verdict| sections.iter().map(|s| s.count(verdict)).sum::<usize>();
     let _ = write!(
         html,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Backburn: the papers, reproduced</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         {TITLE}\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>The papers, reproduced</h1>\n\
-         <p>{} experiments. Of the claims, {} hold, {} fail and {} are undecided or not measured.</p>\n",
+         <p>{} experiments. Of the claims, {} hold, {} fail, {} are undecided and {} not measured.</p>\n",
         sections.len(),
-        count(Some(true)),
-        count(Some(false)),
+        count(Some(Verdict::Holds)),
+        count(Some(Verdict::Fails)),
+        count(Some(Verdict::Undecided)),
         count(None)
     );
     overview(sections, &mut html);
@@ -139,7 +153,7 @@ fn experiment(s: &Section, html: &mut String) {
             html,
             "<li>{} <strong>{}</strong> {}<br><span class=\"figures\">Measured: {}. Required: {}. <span class=\"source\">{}</span></span></li>",
             mark(claim),
-            claim.verdict(),
+            claim.word(),
             escape(&claim.claim),
             escape(&claim.measured),
             escape(&claim.required),
@@ -204,10 +218,11 @@ fn tuned(tuned: &[Tuned]) -> Table {
 }
 
 fn mark(claim: &Claim) -> &'static str {
-    match claim.holds {
-        Some(true) => "<span class=\"yes\" title=\"holds\">✓</span>",
-        Some(false) => "<span class=\"no\" title=\"fails\">✗</span>",
-        None if claim.partial => "<span class=\"none\" title=\"undecided\">…</span>",
+    match claim.verdict {
+        Some(Verdict::Holds) => "<span class=\"yes\" title=\"holds\">✓</span>",
+        Some(Verdict::Fails) => "<span class=\"no\" title=\"fails\">✗</span>",
+        Some(Verdict::Undecided) if claim.partial => "<span class=\"none\" title=\"partial\">…</span>",
+        Some(Verdict::Undecided) => "<span class=\"none\" title=\"undecided\">?</span>",
         None => "<span class=\"none\" title=\"not measured\">–</span>",
     }
 }

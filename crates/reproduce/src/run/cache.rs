@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use backburn_optim::write_atomically;
+use backburn_optim::{remove_unfinished, write_atomically};
 use sha2::{Digest, Sha256};
 
 use crate::error::ReproduceError;
@@ -41,6 +41,12 @@ impl Cache {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(ReproduceError::io("remove", &self.folder)(e)),
             _ => Ok(()),
         }
+    }
+
+    /// Removes what a killed process has left half written.
+    pub fn sweep(&self) {
+        let folders = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|file| file.path());
+        folders.chain([self.folder.clone()]).for_each(|folder| remove_unfinished(&folder, |_| true));
     }
 
     /// The curve with this configuration, finished or not.

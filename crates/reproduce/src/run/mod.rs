@@ -10,7 +10,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use backburn_optim::write_atomically;
+use backburn_optim::{remove_unfinished, write_atomically};
+use backburn_train::lock::Lock;
 
 pub use request::{Failed, Finished, Outcome, Request};
 
@@ -33,6 +34,12 @@ use crate::report::{self, Manifest};
 pub fn reproduce(request: &Request) -> Result<Outcome, ReproduceError> {
     let experiments = select(&request.names)?;
     request.data.check()?;
+    vacant(&experiments, request)?; // before anything is put into a directory of somebody else's
+    let lock = Lock::take(&request.out)?;
+    vacant(&experiments, request)?;
+    if lock.is_held() {
+        sweep(&request.out);
+    }
     let setup = Setup::new(request.scale, request.data.clone(), request.device.clone());
     let (mut finished, mut failed) = (Vec::new(), Vec::new());
     for experiment in experiments {
@@ -66,6 +73,26 @@ pub fn redraw(name: &str, out: &Path) -> Result<Vec<Claim>, ReproduceError> {
     let claims = write(experiment, &Results::from_csv(&text)?, unfinished, &folder)?;
     report::write(out)?;
     Ok(claims)
+}
+
+/// Refuses to take the place of what is not to be lost.
+fn vacant(experiments: &[&dyn Experiment], request: &Request) -> Result<(), ReproduceError> {
+    report::check_own(&request.out)?;
+    let folders = experiments.iter().map(|experiment| request.out.join(experiment.about().name));
+    let taken = folders.into_iter().find(|folder| folder.join("cache").exists() || folder.join("results.csv").exists());
+    match taken.filter(|_| !request.resume && !request.overwrite) {
+        Some(folder) => Err(ReproduceError::Occupied(folder)),
+        None => Ok(()),
+    }
+}
+
+/// Removes what a killed process has left half written, here and in the experiments' folders.
+fn sweep(out: &Path) {
+    remove_unfinished(out, |name| name == "index.html");
+    for folder in EXPERIMENTS.iter().map(|experiment| out.join(experiment.about().name)) {
+        remove_unfinished(&folder, |_| true);
+        Cache::new(folder.join("cache")).sweep();
+    }
 }
 
 fn find(name: &str) -> Result<&'static dyn Experiment, ReproduceError> {
@@ -140,7 +167,7 @@ fn write(
     file("results.csv", results.to_csv().as_bytes())?;
     let mut claims = experiment.claims(&results.finished());
     if let Some((finished, seeds)) = unfinished {
-        claims = claims.into_iter().map(|claim| claim.undecided(finished, seeds)).collect();
+        claims = claims.into_iter().map(|claim| claim.partial(finished, seeds)).collect();
     }
     let json = serde_json::to_string_pretty(&claims).expect("claims are plain texts") + "\n";
     file("claims.json", json.as_bytes())?;

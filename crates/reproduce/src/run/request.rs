@@ -21,6 +21,8 @@ pub struct Request {
     pub out: PathBuf,
     /// Keep the curves that an earlier run finished.
     pub resume: bool,
+    /// Let go of what an earlier run has measured.
+    pub overwrite: bool,
     /// Tune step sizes first.
     pub tune: bool,
     /// Where data is looked for.
@@ -43,6 +45,7 @@ impl Request {
             scale,
             out: out.into(),
             resume: false,
+            overwrite: false,
             tune: false,
             data: Options::default(),
             device: "auto".into(),

@@ -1,5 +1,7 @@
 //! What is trained on, whatever it is: images or rows.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use burn::tensor::Device;
 
 use super::batch::ImageBatch;
@@ -71,6 +73,30 @@ impl Examples {
             Self::Images(images) => images.shape(),
             Self::Rows(rows) => [1, 1, rows.rows().features()],
         }
+    }
+
+    /// Bytes of memory that they take.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Images(images) => images.pixels().len() + images.len(),
+            Self::Rows(rows) => 8 * rows.rows().entries() + 13 * rows.len(),
+        }
+    }
+
+    /// A number that other examples do not have, by all likelihood; the same in all processes of one program.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.shape(), self.classes(), self.labels()).hash(&mut hasher);
+        match self {
+            Self::Images(images) => images.pixels().hash(&mut hasher),
+            Self::Rows(rows) => {
+                for (columns, values) in (0..rows.len()).map(|i| rows.rows().row(i)) {
+                    columns.hash(&mut hasher);
+                    values.iter().for_each(|x| x.to_bits().hash(&mut hasher));
+                }
+            }
+        }
+        hasher.finish()
     }
 
     /// Whether crops and flips make sense.

@@ -35,6 +35,13 @@ impl ConvNet {
         }
     }
 
+    /// Floats that a forward pass leaves of one image for the backward pass.
+    pub fn activations([channels, height, width]: [usize; 3], classes: usize) -> usize {
+        let halved = |side: usize| side.div_ceil(2);
+        let (first, second) = (halved(height) * halved(width), halved(halved(height)) * halved(halved(width)));
+        channels * height * width + 2 * (WIDTHS[0] * first + WIDTHS[1] * second + HIDDEN) + classes
+    }
+
     /// `[n, channels, height, width]` → `[n, classes]`, logits.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let x = relu(self.first.forward(images));

@@ -10,6 +10,7 @@ use super::classifier::Classifier;
 use super::convnet::ConvNet;
 use super::init::initialise;
 use super::resnet::{Plan, RESNET8, RESNET18, RESNET20, RESNET34, ResNet};
+use super::size::{Size, size};
 use super::softmax::Softmax;
 use super::vgg::{MIN_SIDE, Vgg};
 
@@ -82,6 +83,11 @@ impl ModelKind {
         Self::ALL.into_iter().map(Self::name).collect()
     }
 
+    /// Whether it has batch normalisation.
+    pub fn has_batch_norm(self) -> bool {
+        !matches!(self, Self::ConvNet | Self::Softmax)
+    }
+
     fn least_side(self) -> usize {
         match self {
             Self::Vgg19Bn => MIN_SIDE,
@@ -101,6 +107,32 @@ impl ModelKind {
         seed: u64,
         device: &Device,
     ) -> Result<Classifier, ModelError> {
+        Ok(initialise(self.outline(shape, classes, device)?, seed))
+    }
+
+    /// Its size for images of this shape, without its weights.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn size(self, shape: [usize; 3], classes: usize, device: &Device) -> Result<Size, ModelError> {
+        self.outline(shape, classes, device).map(|model| size(&model))
+    }
+
+    /// Floats that a forward pass leaves of one image for the backward pass, about.
+    pub fn activations(self, shape: [usize; 3], classes: usize) -> usize {
+        match self {
+            Self::ConvNet => ConvNet::activations(shape, classes),
+            Self::Softmax => shape.iter().product::<usize>() + classes,
+            Self::ResNet8 => RESNET8.activations(shape, classes),
+            Self::ResNet20 => RESNET20.activations(shape, classes),
+            Self::ResNet18 => RESNET18.activations(shape, classes),
+            Self::ResNet34 => RESNET34.activations(shape, classes),
+            Self::Vgg19Bn => Vgg::activations(shape, classes),
+        }
+    }
+
+    /// The model before its first values are drawn: Burn draws them when they are first used.
+    fn outline(self, shape: [usize; 3], classes: usize, device: &Device) -> Result<Classifier, ModelError> {
         let [channels, height, width] = shape;
         let side = self.least_side();
         if channels == 0 || classes == 0 || height < side || width < side {
@@ -116,7 +148,7 @@ impl ModelKind {
             Self::ResNet34 => resnet(RESNET34),
             Self::Vgg19Bn => Classifier::Vgg(Vgg::new(channels, classes, device)),
         };
-        Ok(initialise(model, seed))
+        Ok(model)
     }
 }
 

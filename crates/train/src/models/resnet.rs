@@ -30,6 +30,22 @@ pub const RESNET18: Plan = Plan { widths: &[64, 128, 256, 512], blocks: &[2, 2, 
 /// Four stages of 64 to 512 channels, 3, 4, 6 and 3 blocks: 21.3 million parameters.
 pub const RESNET34: Plan = Plan { widths: &[64, 128, 256, 512], blocks: &[3, 4, 6, 3] };
 
+impl Plan {
+    /// Floats that a forward pass leaves of one image for the backward pass: of every layer what convolution,
+    /// normalisation and rectifier give.
+    pub fn activations(self, [channels, height, width]: [usize; 3], classes: usize) -> usize {
+        let (mut sum, mut side) = (channels * height * width, [height, width]);
+        for (stage, (out, count)) in self.widths.iter().zip(self.blocks).enumerate() {
+            if stage > 0 {
+                side = side.map(|side| side.div_ceil(2));
+            }
+            let layers = 2 * count + 1; // the stem, or a shortcut
+            sum += 3 * out * side[0] * side[1] * layers;
+        }
+        sum + classes
+    }
+}
+
 /// Two convolutions and a shortcut around them.
 #[derive(Module, Debug)]
 pub struct Block {

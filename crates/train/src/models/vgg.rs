@@ -42,6 +42,13 @@ impl Vgg {
         }
     }
 
+    /// Floats that a forward pass leaves of one image for the backward pass: of every layer what convolution,
+    /// normalisation and rectifier give.
+    pub fn activations([channels, height, width]: [usize; 3], classes: usize) -> usize {
+        let stage = |(i, (out, count)): (usize, (usize, usize))| 3 * out * count * (height >> i) * (width >> i);
+        channels * height * width + STAGES.into_iter().enumerate().map(stage).sum::<usize>() + classes
+    }
+
     /// `[n, channels, height, width]` → `[n, classes]`, logits.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let stage =

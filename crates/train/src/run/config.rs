@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, SetupError};
+use backburn_optim::{AnyAlgorithm, Links, Preset, SetupError};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataSet, Partition};
+use super::checkpoint_every::CheckpointEvery;
+use super::length::Length;
+use super::local::{Inner, preset};
+use crate::data::{DataError, DataSet, Examples, Options, Partition, Split};
 use crate::models::ModelKind;
-use crate::session::{OnNonFinite, Schedule, ScheduleError};
+use crate::session::{OnNonFinite, Schedule, ScheduleError, StepSizes};
 
 /// Examples in a batch, at most.
 const MOST_EXAMPLES: usize = 1 << 20;
@@ -29,6 +32,9 @@ pub enum ConfigError {
     /// A length that is none.
     #[error("epochs must be a positive number where steps is 0")]
     Epochs,
+    /// Two lengths, of which one would be ignored.
+    #[error("both steps and epochs are given: a run has one length")]
+    Lengths,
     /// A path that TOML cannot hold.
     #[error("data_dir must be UTF-8, and is `{}`", .0.display())]
     DataDir(PathBuf),
@@ -41,8 +47,11 @@ pub enum ConfigError {
     /// A method and a compressor that do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// Steps between rounds for a method that has a round at every step, or the other way round.
+    #[error("{0}")]
+    Local(String),
     /// A run that would go on with other data, model or seed.
-    #[error("a run goes on with the data, model, batch, scope and seed that it began with; changed: {0}")]
+    #[error("a run goes on with the data, model, batch, scope, seed and link that it began with; changed: {0}")]
     Changed(String),
 }
 
@@ -69,25 +78,44 @@ pub struct RunConfig {
     /// Examples a worker and step.
     pub batch: usize,
     /// Passes over the data; steps = epochs·images/(workers·batch).
+    #[serde(skip_serializing_if = "is_zero")]
     pub epochs: f64,
     /// Steps, instead of epochs; 0 counts epochs.
+    #[serde(skip_serializing_if = "is_zero")]
     pub steps: u64,
     /// The method.
     pub algorithm: AnyAlgorithm,
     /// The compressor.
     pub compressor: AnyCompressor,
+    /// Steps that workers take by themselves between two rounds, where the method is `local-sgd`, `diloco`,
+    /// `sparse-loco` or `mu-loco`; 0 is 30 for these.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub local_steps: u64,
+    /// With what, where that is not the method's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Inner>,
+    /// The step size of their rounds, where that is not the method's own: 0.7 with an outer momentum, else 1. The
+    /// schedule's is that of the steps in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer_lr: Option<f64>,
     /// What the compressor sees as one vector.
     pub scope: Scope,
     /// Parameters of fewer coordinates are sent as they are.
     pub dense_below: usize,
     /// The seed of everything: weights, batches, augmentation, draws.
     pub seed: u64,
+    /// The links of the workers, on which every exchange is reckoned in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<Links>,
     /// The device's name.
     pub device: String,
     /// What happens when a gradient is not finite.
     pub on_non_finite: OnNonFinite,
-    /// Steps between checkpoints; 0 keeps only the last.
-    pub checkpoint_every: u64,
+    /// How often what is reached is kept.
+    pub checkpoint_every: CheckpointEvery,
+    /// Over what length the step sizes run, where that is not the run's own: what a longer run keeps of a shorter one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_length: Option<Length>,
     /// Step sizes. A table, and so the last of the file.
     pub schedule: Schedule,
 }
@@ -108,12 +136,17 @@ impl Default for RunConfig {
             steps: 0,
             algorithm: "ef-sgd:momentum=0.9".parse().expect(parsed),
             compressor: "topk:0.01".parse().expect(parsed),
+            local_steps: 0,
+            inner: None,
+            outer_lr: None,
             scope: Scope::Parameter,
             dense_below: 0,
             seed: 1,
+            link: None,
             device: "auto".into(),
             on_non_finite: OnNonFinite::Stop,
-            checkpoint_every: 0,
+            checkpoint_every: CheckpointEvery::default(),
+            schedule_length: None,
             schedule: Schedule::default(),
         }
     }
@@ -125,12 +158,20 @@ impl RunConfig {
     /// # Errors
     /// Where it is no TOML, or no configuration.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        Ok(toml::from_str(text.trim_start_matches('\u{feff}'))?)
+        let text = text.trim_start_matches('\u{feff}');
+        let config: Self = toml::from_str(text)?;
+        let given: toml::Table = toml::from_str(text)?;
+        if config.steps > 0 && given.contains_key("epochs") {
+            return Err(ConfigError::Lengths);
+        }
+        Ok(config)
     }
 
     /// TOML that reads back as the same configuration, of one that passed [`check`](Self::check).
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("every field has a TOML form")
+        // The length that counts, and no other.
+        let epochs = if self.steps > 0 { 0.0 } else { self.epochs };
+        toml::to_string(&Self { epochs, ..self.clone() }).expect("every field has a TOML form")
     }
 
     /// Checks what serde cannot.
@@ -151,11 +192,14 @@ impl RunConfig {
             return Err(ConfigError::DataDir(path.clone()));
         }
         self.algorithm.check(&self.compressor)?;
+        self.check_local()?;
+        self.link.as_ref().map_or(Ok(()), |link| link.check(self.workers)).map_err(SetupError::from)?;
         Ok(self.schedule.check()?)
     }
 
     /// Whether a run of `self` may go on as `other`: what decides its data, its model and its draws must be
-    /// the same; method arguments, compressor, workers, step sizes, length and device may change.
+    /// the same, and the link, whose seconds add up; method arguments, compressor, workers, step sizes, length and
+    /// device may change.
     ///
     /// # Errors
     /// Names what differs.
@@ -175,17 +219,99 @@ impl RunConfig {
         differ("seed", &self.seed, &other.seed);
         differ("batch", &self.batch, &other.batch);
         differ("scope", &self.scope, &other.scope);
+        let inner = |config: &Self| config.inner_optimizer().map_or("none".into(), |inner| inner.to_string());
+        differ("inner", &inner(self), &inner(other));
+        differ("local_steps", &self.local_steps(), &other.local_steps());
         differ("dense_below", &self.dense_below, &other.dense_below);
+        let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
+        differ("link", &link(&self.link), &link(&other.link));
         if changed.is_empty() { Ok(()) } else { Err(ConfigError::Changed(changed.join("; "))) }
+    }
+
+    fn check_local(&self) -> Result<(), ConfigError> {
+        let refused = |why: String| Err(ConfigError::Local(why));
+        if preset(&self.algorithm).is_none() {
+            let given = self.local_steps > 0 || self.inner.is_some() || self.outer_lr.is_some();
+            return match given {
+                true => refused(format!(
+                    "`{}` has a round at every step: local_steps, inner and outer_lr go with {}",
+                    self.algorithm.name(),
+                    Preset::ALL.map(Preset::name).join(", ")
+                )),
+                false => Ok(()),
+            };
+        }
+        if self.model.has_batch_norm() {
+            return refused(format!(
+                "`{}` has batch normalisation, whose statistics local steps do not share",
+                self.model
+            ));
+        }
+        let lr = self.outer_lr();
+        if !(lr > 0.0 && lr <= f64::from(f32::MAX)) {
+            return Err(ScheduleError::StepSize(lr).into());
+        }
+        Ok(())
+    }
+
+    /// Steps between two rounds.
+    pub fn local_steps(&self) -> u64 {
+        match (preset(&self.algorithm), self.local_steps) {
+            (None, _) => 1,
+            (Some(_), 0) => 30,
+            (Some(_), steps) => steps,
+        }
+    }
+
+    /// The optimizer between two rounds, where there is one.
+    pub fn inner_optimizer(&self) -> Option<Inner> {
+        preset(&self.algorithm).map(|preset| self.inner.unwrap_or(Inner::of(preset)))
+    }
+
+    /// The step size of the rounds of local methods.
+    pub fn outer_lr(&self) -> f64 {
+        let momentum = matches!(preset(&self.algorithm), Some(Preset::DiLoCo | Preset::MuLoCo));
+        self.outer_lr.unwrap_or(if momentum { 0.7 } else { 1.0 })
+    }
+
+    /// How long it is.
+    pub fn length(&self) -> Length {
+        if self.steps > 0 { Length::Steps(self.steps) } else { Length::Epochs(self.epochs) }
     }
 
     /// Steps for a training set of so many examples.
     pub fn steps_for(&self, examples: usize) -> u64 {
-        if self.steps > 0 {
-            return self.steps;
-        }
-        ((self.epochs * examples as f64 / (self.workers as f64 * self.batch as f64)).round() as u64).max(1)
+        self.length().steps(self.examples_a_step(), examples)
     }
+
+    /// γ at every step, for a training set of so many examples.
+    pub fn step_sizes(&self, examples: usize) -> impl StepSizes + use<> {
+        let (schedule, length) = (self.schedule.clone(), self.steps_of_schedule(examples));
+        move |step: u64, _: u64| schedule.at(step, length)
+    }
+
+    /// Over how many steps the step sizes run.
+    pub fn steps_of_schedule(&self, examples: usize) -> u64 {
+        self.schedule_length.unwrap_or_else(|| self.length()).steps(self.examples_a_step(), examples)
+    }
+
+    /// Its data, [`subset`](Self::subset) and all the rest.
+    ///
+    /// # Errors
+    /// Where they cannot be had.
+    pub fn load_data(&self, options: &Options) -> Result<Split<Examples>, DataError> {
+        let data_dir = self.data_dir.clone().or_else(|| options.data_dir.clone());
+        self.data.load(&Options { data_dir, ..options.clone() })
+    }
+
+    /// Of all workers together.
+    fn examples_a_step(&self) -> f64 {
+        self.workers as f64 * self.batch as f64
+    }
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 #[cfg(test)]
@@ -196,6 +322,30 @@ mod tests {
     fn round_trips_as_toml() {
         let config = RunConfig { data_dir: Some("here".into()), workers: 7, ..RunConfig::default() };
         assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
+        let config = RunConfig { link: Some("6*100Mbit,20ms;1Mbit,50ms".parse().unwrap()), ..config };
+        config.check().unwrap();
+        assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
+        assert!(RunConfig { workers: 8, ..config }.check().is_err());
+    }
+
+    #[test]
+    fn one_length_counts_and_two_are_refused() {
+        let config = RunConfig { steps: 3, epochs: 50.0, ..RunConfig::default() };
+        let text = config.to_toml();
+        assert!(text.contains("steps = 3") && !text.contains("epochs"), "{text}");
+        assert_eq!(RunConfig::from_toml(&text).unwrap().length(), Length::Steps(3));
+        assert!(matches!(RunConfig::from_toml("steps = 3\nepochs = 5.0"), Err(ConfigError::Lengths)));
+        assert_eq!(RunConfig::from_toml("steps = 0\nepochs = 2.0").unwrap().length(), Length::Epochs(2.0));
+    }
+
+    #[test]
+    fn step_sizes_run_over_their_own_length_where_they_have_one() {
+        let config = RunConfig { steps: 100, workers: 4, batch: 5, ..RunConfig::default() };
+        let longer = RunConfig { steps: 1000, ..config.clone() };
+        let kept = RunConfig { schedule_length: Some(Length::Epochs(2.0)), ..longer.clone() };
+        let at = |config: &RunConfig, step| config.step_sizes(1000).at(step, config.steps_for(1000));
+        assert_eq!([at(&config, 99), at(&longer, 99), at(&longer, 999)], [0.0005, 0.05, 0.0005]);
+        assert_eq!([at(&kept, 49), at(&kept, 99), at(&kept, 100), at(&kept, 999)], [0.05, 0.0005, 0.0005, 0.0005]);
     }
 
     #[test]

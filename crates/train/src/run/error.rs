@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use backburn_optim::{DeviceError, RoundError, SetupError, SnapshotError};
+use backburn_optim::{DeviceError, RoundError, SetupError, SnapshotError, TransportError};
 
 use super::config::ConfigError;
+use super::memory::MemoryError;
 use crate::data::{DataError, PartitionError, SamplerError};
+use crate::lock::LockError;
 use crate::models::ModelError;
 use crate::models::batch_norm::StatisticsError;
 
@@ -49,4 +51,72 @@ pub enum RunError {
         /// The first file in the way.
         path: PathBuf,
     },
+    /// A file that no run has written stands where a run's would.
+    #[error("`{}` is no run's configuration, and is not overwritten: choose another folder, or move it away", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else writes the folder, or it cannot be written.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A run that would be over before the step that it has reached.
+    #[error("the run is at step {reached} already, and would have {steps}: give it more, or leave its length")]
+    Behind {
+        /// Where it is.
+        reached: u64,
+        /// How long it would be.
+        steps: u64,
+    },
+    /// Processes of one run that were started otherwise.
+    #[error("rank {rank} has another {what} than rank 0: {there}, and there {here}")]
+    Differs {
+        /// The process.
+        rank: usize,
+        /// In what.
+        what: String,
+        /// What it is there.
+        there: String,
+        /// What it is at the first.
+        here: String,
+    },
+    /// Another process of the run cannot go on.
+    #[error("rank {rank}: {why}")]
+    Elsewhere {
+        /// The process.
+        rank: usize,
+        /// Its reason.
+        why: String,
+    },
+    /// Numbers have outgrown f32 in another process of the run.
+    #[error("rank {rank}: {why}")]
+    DivergedElsewhere {
+        /// The process.
+        rank: usize,
+        /// What it says.
+        why: String,
+    },
+    /// Workers that cannot be divided among the processes.
+    #[error("{workers} workers cannot be divided evenly among {ranks} ranks: ask for {ranks} workers or a multiple")]
+    Seats {
+        /// n.
+        workers: usize,
+        /// Processes.
+        ranks: usize,
+    },
+    /// A file that another process has written and this one does not see.
+    #[error("`{}` was written by its rank, and rank 0 does not see it: all ranks must write into one folder", .path.display())]
+    NotShared {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The processes of a run do not hear each other.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// More memory than there is.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// What the run came to is no number.
+    #[error("the run has come to what is not finite: {0}")]
+    NotFinite(String),
 }

@@ -4,11 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 
-use backburn_optim::{Observation, SnapshotError, write_atomically};
+use backburn_optim::{Observation, OnLink, SnapshotError, write_atomically};
 use serde_json::json;
 
 use super::error::RunError;
-use super::folder::RunFolder;
+use super::folder::{METRICS, RunFolder};
 use crate::session::Step;
 
 /// `metrics.jsonl`: a line a step.
@@ -16,48 +16,101 @@ use crate::session::Step;
 pub struct Metrics {
     path: PathBuf,
     file: BufWriter<File>,
+    missing: u64,
 }
 
 impl Metrics {
     /// Opens it for a run that goes on at `step`: lines of later steps, which a resumed run will
-    /// write again, are cut off.
+    /// write again, are cut off, as is a line that was not written to its end.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or written.
     pub fn open(folder: &RunFolder, step: u64) -> Result<Self, RunError> {
-        let path = folder.path().join("metrics.jsonl");
+        let path = folder.path().join(METRICS);
         let io = |action| {
             let path = path.clone();
             move |source| RunError::from(SnapshotError::Io { action, path, source })
         };
         std::fs::create_dir_all(folder.path()).map_err(io("create"))?;
-        let kept = match File::open(&path) {
+        let mut kept = Vec::new();
+        let (mut next, mut missing) = (0, 0);
+        match File::open(&path) {
             Ok(file) => {
-                let lines = BufReader::new(file).lines().map_while(Result::ok);
-                let early = lines.take_while(|line| {
-                    serde_json::from_str::<serde_json::Value>(line).is_ok_and(|l| l["step"].as_u64() < Some(step))
-                });
-                early.map(|line| line + "\n").collect::<String>()
+                for line in BufReader::new(file).split(b'\n') {
+                    let line = line.map_err(io("read"))?;
+                    let read = serde_json::from_slice::<serde_json::Value>(&line).ok();
+                    let of = read.and_then(|line| line["step"].as_u64());
+                    if let Some(of) = of.filter(|of| (next..step).contains(of)) {
+                        (kept.extend_from_slice(&line), kept.push(b'\n'));
+                        (next, missing) = (of + 1, missing + of - next);
+                    }
+                }
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(io("read")(e)),
-        };
-        write_atomically(&path, kept.as_bytes())?;
+        }
+        missing += step - next;
+        write_atomically(&path, &kept)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(io("open"))?;
-        Ok(Self { path, file: BufWriter::new(file) })
+        Ok(Self { path, file: BufWriter::new(file), missing })
+    }
+
+    /// Steps before the one that it was opened at of which it has no line.
+    pub fn missing(&self) -> u64 {
+        self.missing
     }
 
     /// Writes a step's line.
-    pub fn write(&mut self, step: &Step, seen: &Observation) -> Result<(), RunError> {
-        let line = json!({
+    pub fn write(&mut self, step: &Step, seen: &Observation, on_link: Option<OnLink>) -> Result<(), RunError> {
+        let mut line = json!({
             "step": step.number,
             "lr": step.lr,
             "loss": step.loss,
             "bytes_up": step.bytes.up,
             "bytes_down": step.bytes.down,
             "residual_norm": seen.residual_norm(),
-            "contraction": seen.contraction,
-            "density": seen.density,
+            "contraction": seen.contraction(),
+            "density": seen.density(),
             "skipped": step.skipped,
         });
+        if let Some(on_link) = on_link {
+            line["seconds_on_link"] = json!(on_link);
+        }
         let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
         written.map_err(|source| SnapshotError::Io { action: "write", path: self.path.clone(), source }.into())
+    }
+
+    /// Makes what is written durable.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn sync(&mut self) -> Result<(), RunError> {
+        let written = self.file.get_ref().sync_data();
+        written.map_err(|source| SnapshotError::Io { action: "write", path: self.path.clone(), source }.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_before_has_its_line_once_and_what_is_lost_is_counted() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(place.path());
+        let line = |step: u64| format!("{{\"step\":{step}}}\n");
+        for (written, step, kept, missing) in [
+            (String::new(), 0, String::new(), 0),
+            (line(0) + &line(1) + &line(2), 2, line(0) + &line(1), 0),
+            (line(0) + "{\"st", 1, line(0), 0),
+            (line(0) + &line(1) + &line(1) + &line(2), 3, line(0) + &line(1) + &line(2), 0),
+            (line(0) + "\u{fffd}}\n" + &line(2) + &line(3), 4, line(0) + &line(2) + &line(3), 1),
+            (String::new(), 5, String::new(), 5),
+        ] {
+            std::fs::write(place.path().join(METRICS), &written).unwrap();
+            let metrics = Metrics::open(&folder, step).unwrap();
+            assert_eq!(std::fs::read_to_string(place.path().join(METRICS)).unwrap(), kept, "{written}");
+            assert_eq!(metrics.missing(), missing, "{written}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::summary::Summary;
 use super::trainer::Trainer;
 use crate::session::Step;
 
@@ -21,10 +20,13 @@ pub trait Reporter {
         let _ = (step, steps);
     }
 
-    /// The run is over.
-    fn finished(&mut self, summary: &Summary) {
-        let _ = summary;
+    /// Something to know, in a sentence.
+    fn said(&mut self, word: &str) {
+        let _ = word;
     }
+
+    /// No more steps will be taken.
+    fn over(&mut self) {}
 }
 
 impl Reporter for () {}
@@ -89,7 +91,15 @@ impl Reporter for Progress {
         }
     }
 
-    fn finished(&mut self, _: &Summary) {
+    fn said(&mut self, word: &str) {
+        let say = || eprintln!("{}: {word}", self.label);
+        match &self.bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        }
+    }
+
+    fn over(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

@@ -1,5 +1,6 @@
 //! What a run came to.
 
+use backburn_optim::OnLink;
 use serde::{Deserialize, Serialize};
 
 use crate::session::MeanBytes;
@@ -27,6 +28,9 @@ pub struct Summary {
     pub compression_ratio: f64,
     /// Seconds spent in steps.
     pub seconds: f64,
+    /// Seconds that all exchanges take on the configuration's links, computing not included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_on_link: Option<OnLink>,
     /// Trainable parameters.
     pub parameters: u64,
     /// The device.

@@ -2,13 +2,14 @@
 
 use super::config::RunConfig;
 use super::error::RunError;
+use super::ranks::Ranks;
 use super::summary::Summary;
 use super::workers::Workers;
 use crate::data::{Examples, Options, Split};
 use crate::models::Evaluation;
 use crate::session::Session;
 
-/// A run in progress: n simulated workers, one model.
+/// A run in progress: n workers, one model.
 pub type Trainer = Session<Workers>;
 
 impl Trainer {
@@ -18,9 +19,7 @@ impl Trainer {
     /// Where the configuration cannot be, or the data cannot be had.
     pub fn load(config: RunConfig, options: &Options) -> Result<Self, RunError> {
         config.check()?;
-        let mut options = options.clone();
-        options.data_dir = config.data_dir.clone().or(options.data_dir);
-        let split = config.data.load(&options)?;
+        let split = config.load_data(options)?;
         Self::with_data(config, split)
     }
 
@@ -29,10 +28,19 @@ impl Trainer {
     /// # Errors
     /// Where the configuration cannot be.
     pub fn with_data(config: RunConfig, split: impl Into<Split<Examples>>) -> Result<Self, RunError> {
-        let (schedule, on_non_finite) = (config.schedule.clone(), config.on_non_finite);
-        let workers = Workers::new(config, split.into())?;
-        let steps = workers.config().steps_for(workers.split().train.len());
-        Ok(Self::new(workers, schedule, steps).on_non_finite(on_non_finite))
+        Self::over(config, split, None)
+    }
+
+    /// As [`with_data`](Self::with_data), where there are ranks with this process's share of the workers.
+    ///
+    /// # Errors
+    /// As there, and where processes do not go together or hear each other.
+    pub fn over(config: RunConfig, split: impl Into<Split<Examples>>, ranks: Option<Ranks>) -> Result<Self, RunError> {
+        let workers = Workers::over(config, split.into(), ranks)?;
+        let (config, examples) = (workers.config(), workers.split().train.len());
+        let (step_sizes, steps, on_non_finite) =
+            (config.step_sizes(examples), config.steps_for(examples), config.on_non_finite);
+        Ok(Self::new(workers, step_sizes, steps).on_non_finite(on_non_finite))
     }
 
     /// What the run has come to.
@@ -48,6 +56,7 @@ impl Trainer {
             megabytes: so_far.bytes.megabytes(),
             compression_ratio: if so_far.bytes.up > 0.0 { dense / so_far.bytes.up } else { f64::NAN },
             seconds: so_far.seconds,
+            seconds_on_link: workers.on_link(),
             parameters: workers.group().layout().len() as u64,
             device: workers.device_name(),
         }

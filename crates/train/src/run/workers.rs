@@ -1,19 +1,28 @@
-//! Simulated workers that train a classifier.
+//! Workers that train a classifier: all n simulated in this process, or its share of them.
 
 use backburn_compress::{Message, Payload, message_bytes};
-use backburn_optim::{Group, GroupConfig, Observation, Snapshot, SnapshotError, device, device_name};
+use backburn_optim::{
+    Encoded, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, RoundError, Snapshot,
+    SnapshotError, Traffic, device, device_name,
+};
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
+use super::local::Rounds;
+use super::parts::CURSOR;
+use super::ranks::{Ranks, Report, Wish};
 use super::serving::Serving;
 use crate::data::{Cursor, Examples, Sampler, Split};
 use crate::models::{Classifier, Evaluation, batch_norm, evaluate};
 use crate::session::{MeanBytes, Stepped, Trains};
 
-/// n simulated workers, their shares of the data, and one model.
+/// n workers, their shares of the data, and one model. Of n processes each has a share of them; what they come to, and
+/// every bit of it, is the same.
 pub struct Workers {
     config: RunConfig,
+    /// The processes that have the others.
+    ranks: Option<Ranks>,
     device: Device,
     split: Split<Examples>,
     shards: Vec<Vec<usize>>,
@@ -21,12 +30,20 @@ pub struct Workers {
     /// Where the samplers were before the last step.
     before: Vec<Sampler>,
     model: Classifier,
-    group: Group,
+    rounds: Rounds,
     /// The common batch statistics.
     statistics: Vec<f32>,
     /// The mean loss of the last step's batches, that of a failed one included.
     loss: f64,
+    /// What the last step's exchange takes on the configuration's links, and what all so far do.
+    on_link: Option<(OnLink, OnLink)>,
+    /// What this process wishes, and what has been granted in the last step.
+    wish: Wish,
+    granted: Wish,
 }
+
+/// How workers' messages travel.
+pub type Post = Box<dyn Mail + Send>;
 
 impl std::fmt::Debug for Workers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,7 +56,25 @@ impl Workers {
     ///
     /// # Errors
     /// Where data, model, method and workers do not go together.
-    pub fn new(config: RunConfig, mut split: Split<Examples>) -> Result<Self, RunError> {
+    pub fn new(config: RunConfig, split: Split<Examples>) -> Result<Self, RunError> {
+        Self::over(config, split, None)
+    }
+
+    /// As [`new`](Self::new), where there are ranks with this process's share of the workers.
+    ///
+    /// # Errors
+    /// As there, and where processes do not go together or hear each other.
+    pub fn over(config: RunConfig, split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
+        match &ranks {
+            None => Self::build(config, split, None),
+            Some(all) => {
+                all.compare(&config, split.train.fingerprint())?;
+                Self::build(config, split, ranks.clone())
+            }
+        }
+    }
+
+    fn build(config: RunConfig, mut split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
         config.check()?;
         if config.augment && !split.train.are_images() {
             return Err(ConfigError::Augment(config.data.to_string()).into());
@@ -53,15 +88,40 @@ impl Workers {
             .map(|(w, shard)| Sampler::new(shard.clone(), config.batch, config.seed, w as u32))
             .collect::<Result<Vec<_>, _>>()?;
         let model = config.model.build(split.train.shape(), split.train.classes(), config.seed, &device)?;
+        let mail: Post = match &ranks {
+            None => Box::new(InProcess::new(config.workers)),
+            Some(ranks) => Box::new(Encoded::with_seats(ranks.clone(), ranks.seats(config.workers)?.len())),
+        };
         let group = GroupConfig::any(config.algorithm.clone(), config.compressor.clone())
             .with_workers(config.workers)
             .with_seed(config.seed)
             .with_scope(config.scope)
             .with_dense_below(config.dense_below)
-            .init(&model)?;
+            .init_with(mail, &model)?;
+        if config.inner_optimizer().is_some() && ranks.is_some() {
+            return Err(ConfigError::Local("local steps run in one process so far".into()).into());
+        }
+        let rounds = Rounds::new(group, &model, config.inner_optimizer(), config.local_steps())?;
         let statistics = batch_norm::statistics(&model);
         let before = samplers.clone();
-        Ok(Self { config, device, split, shards, samplers, before, model, group, statistics, loss: f64::NAN })
+        let on_link = config.link.as_ref().map(|_| Default::default());
+        let (loss, wish) = (f64::NAN, Wish::default());
+        Ok(Self {
+            config,
+            ranks,
+            device,
+            split,
+            shards,
+            samplers,
+            before,
+            model,
+            rounds,
+            statistics,
+            loss,
+            on_link,
+            wish,
+            granted: wish,
+        })
     }
 
     /// Loss and accuracy on the test part, with the common batch statistics.
@@ -85,9 +145,109 @@ impl Workers {
         &self.split
     }
 
-    /// Measures what every worker owes.
+    /// Measures what every worker of this process owes.
     pub fn observe(&mut self) -> Observation {
-        self.group.observe()
+        self.rounds.group_mut().observe()
+    }
+
+    /// Measures what every worker owes; all processes call it together.
+    ///
+    /// # Errors
+    /// Where these do not hear each other.
+    pub fn observe_all(&mut self) -> Result<Observation, RunError> {
+        let own = self.rounds.group_mut().observe();
+        Ok(match &self.ranks {
+            None => own,
+            Some(ranks) => ranks.observe(&own)?,
+        })
+    }
+
+    /// The processes that have the other workers.
+    pub fn ranks(&self) -> Option<&Ranks> {
+        self.ranks.as_ref()
+    }
+
+    /// What this process wishes from the next step on.
+    pub(super) fn wish(&mut self, wish: Wish) {
+        self.wish = wish;
+    }
+
+    /// What all do after the last step, since one of them wished it.
+    pub(super) fn granted(&self) -> Wish {
+        self.granted
+    }
+
+    /// Makes the model what it is in one process: under gossip the mean of all nodes. All processes call it together.
+    ///
+    /// # Errors
+    /// Where they do not hear each other.
+    pub fn settle(&mut self) -> Result<(), RunError> {
+        let Some(ranks) = self.ranks.as_ref().filter(|_| self.config.algorithm.is_gossip()) else { return Ok(()) };
+        let cluster = self.rounds.group().cluster();
+        let own: Vec<&[f32]> = cluster.seats().filter_map(|w| cluster.node(w)).map(|x| x.as_slice()).collect();
+        let nodes = ranks.nodes(&own)?;
+        let d = self.rounds.group().layout().len();
+        if nodes.len() != self.config.workers || nodes.iter().any(|x| x.len() != d) {
+            let why = format!("{} nodes for {} workers", nodes.len(), self.config.workers);
+            return Err(backburn_optim::TransportError::new(why).into());
+        }
+        let mean = backburn_optim::mean_of_nodes(nodes.iter().map(Vec::as_slice));
+        self.model = self.rounds.group().with_parameters(self.model.clone(), &mean).map_err(SnapshotError::from)?;
+        Ok(())
+    }
+
+    /// A step of every worker by itself, and with the last of them a round.
+    fn local_step(&mut self, lr: f64) -> Result<Stepped, RunError> {
+        let n = self.config.workers;
+        let Rounds::Local(local) = &mut self.rounds else { unreachable!("the caller has looked") };
+        let mut host = Serving {
+            examples: &self.split.train,
+            shards: &self.shards,
+            samplers: &mut self.samplers,
+            augment: self.config.augment,
+            device: &self.device,
+            common: &self.statistics,
+            draws: vec![Vec::new(); n],
+            losses: vec![None; n],
+            statistics: vec![None; n],
+        };
+        let due = local.is_due();
+        if !due {
+            local.inner_step(lr, |worker, replica| host.gradient(worker, replica, 1))?;
+        }
+        let losses = host.losses;
+        if !due {
+            self.loss = mean(&losses);
+        }
+        let traffic = if local.is_due() { Some(local.exchange(self.config.outer_lr())?) } else { None };
+        self.model = local.model().clone();
+        self.granted = self.wish;
+        let bytes = traffic.as_ref().map_or(MeanBytes::default(), MeanBytes::from);
+        if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
+            let load = |traffic: &Traffic| Load::of(traffic, 4.0 * local.group().layout().len() as f64);
+            *last = traffic.as_ref().map_or(OnLink::default(), |traffic| OnLink::of(&load(traffic), links));
+            *sum += *last;
+        }
+        Ok(Stepped { loss: self.loss, bytes })
+    }
+
+    /// What came of a step in all processes, from what came of it in this one.
+    fn report(&mut self, own: Report) -> Result<(Report, Vec<Report>), RunError> {
+        let Some(ranks) = &self.ranks else {
+            self.granted = self.wish;
+            return Ok((own, Vec::new()));
+        };
+        let all = ranks.report(&own)?;
+        self.granted = Wish { stop: all.iter().any(|r| r.wish.stop), keep: all.iter().any(|r| r.wish.keep) };
+        let mut joined = own;
+        for (rank, report) in all.iter().enumerate() {
+            let seats = self.config.workers / all.len().max(1);
+            for worker in rank * seats..(rank + 1) * seats {
+                joined.losses[worker] = report.losses.get(worker).copied().flatten();
+                joined.statistics[worker] = report.statistics.get(worker).cloned().flatten();
+            }
+        }
+        Ok((joined, all))
     }
 
     /// The model as it is, statistics included.
@@ -98,9 +258,32 @@ impl Workers {
         Ok(batch_norm::with_statistics(self.model.clone(), &self.statistics)?)
     }
 
+    /// The path of a parameter of which a weight is not finite, or of batch statistics.
+    ///
+    /// # Errors
+    /// Where the model is another than the group's.
+    pub fn first_non_finite(&self) -> Result<Option<String>, RunError> {
+        let x = self.rounds.group().parameters(&self.model).map_err(SnapshotError::from)?;
+        let bad = backburn_compress::first_non_finite(&x);
+        let path = bad.and_then(|at| self.rounds.group().layout().parameter_at(at)).map(|p| p.path.clone());
+        let statistics = || self.statistics.iter().any(|x| !x.is_finite()).then(|| "batch statistics".into());
+        Ok(path.or_else(statistics))
+    }
+
     /// The workers' methods and what they owe.
-    pub fn group(&self) -> &Group {
-        &self.group
+    pub fn group(&self) -> &Group<Post> {
+        self.rounds.group()
+    }
+
+    /// Seconds that the last step's exchange takes on the configuration's [links](RunConfig::link), batch statistics
+    /// included.
+    pub fn step_on_link(&self) -> Option<OnLink> {
+        Some(self.on_link?.0)
+    }
+
+    /// Seconds that all exchanges so far take there.
+    pub fn on_link(&self) -> Option<OnLink> {
+        Some(self.on_link?.1)
     }
 
     /// The configuration.
@@ -115,7 +298,7 @@ impl Workers {
 
     /// The bytes of one uncompressed step: every unit dense, and the batch statistics.
     pub fn dense_bytes(&self) -> f64 {
-        let units = self.group.layout().units().iter();
+        let units = self.rounds.group().layout().units().iter();
         let bytes: usize = units.map(|u| Payload::floats(vec![0.0; u.len()]).num_bytes()).sum();
         let beside = batch_statistics_bytes(&self.statistics);
         message_bytes(&Message::new()) as f64 + bytes as f64 + beside
@@ -127,12 +310,19 @@ fn batch_statistics_bytes(statistics: &[f32]) -> f64 {
     if statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(statistics.len()) }
 }
 
+/// What a snapshot calls the seconds on a link.
+const ON_LINK: [&str; 3] = ["link.gather", "link.sharded", "link.dense"];
+
 impl Trains for Workers {
     type Error = RunError;
 
     fn step(&mut self, _: u64, lr: f64) -> Result<Stepped, RunError> {
         let n = self.config.workers;
         self.before.clone_from(&self.samplers);
+        let group = match &mut self.rounds {
+            Rounds::Each(group) => group,
+            Rounds::Local(_) => return self.local_step(lr),
+        };
         let mut host = Serving {
             examples: &self.split.train,
             shards: &self.shards,
@@ -144,11 +334,28 @@ impl Trains for Workers {
             losses: vec![None; n],
             statistics: vec![None; n],
         };
-        let outcome = self.group.round_with(lr, &self.model, &mut host);
+        let outcome = group.round_with(lr, &self.model, &mut host);
         let (losses, statistics) = (host.losses, host.statistics);
+        let diverged = outcome.as_ref().err().filter(|e| e.is_divergence()).map(ToString::to_string);
+        let apart = self.ranks.is_some() && self.config.algorithm.is_gossip();
+        let traffic = outcome.as_ref().ok().filter(|_| apart).map(|round| round.traffic().clone());
+        let reported = self.report(Report { losses, statistics, diverged, traffic, wish: self.wish });
+        // A transport that has failed in the round fails again, and the first error says more.
+        let (Report { losses, statistics, .. }, all) = match (reported, &outcome) {
+            (Err(error), Ok(_)) => return Err(error),
+            (Err(_), Err(_)) => Default::default(),
+            (Ok(reported), _) => reported,
+        };
         self.loss = mean(&losses);
-        let round = outcome?;
-        let mut bytes = MeanBytes::from(round.traffic());
+        let round = outcome.map_err(|error| elsewhere(error, &all))?;
+        let traffic = match apart {
+            true => Traffic::join(all.into_iter().filter_map(|report| report.traffic)),
+            false => Some(round.traffic().clone()),
+        };
+        let unknown = || backburn_optim::TransportError::new("not every rank says what it has sent");
+        let traffic = traffic.ok_or_else(unknown)?;
+        let mut bytes = MeanBytes::from(&traffic);
+        let load = Load::of(&traffic, 4.0 * self.rounds.group().layout().len() as f64);
         self.model = round.apply(self.model.clone());
         let seen: Vec<Vec<f32>> = statistics.into_iter().flatten().collect();
         if !seen.is_empty() {
@@ -156,11 +363,19 @@ impl Trains for Workers {
             let beside = batch_statistics_bytes(&self.statistics);
             bytes += MeanBytes { up: beside, down: beside };
         }
+        if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
+            *last = OnLink::of(&load.with_beside(batch_statistics_bytes(&self.statistics)), links);
+            *sum += *last;
+        }
         Ok(Stepped { loss: self.loss, bytes })
     }
 
     fn is_non_finite(error: &RunError) -> bool {
-        matches!(error, RunError::Round(error) if error.is_divergence())
+        match error {
+            RunError::Round(error) => error.is_divergence(),
+            RunError::DivergedElsewhere { .. } => true,
+            _ => false,
+        }
     }
 
     fn undo(&mut self, _: u64) {
@@ -168,18 +383,28 @@ impl Trains for Workers {
     }
 
     fn skip(&mut self, _: u64) -> Stepped {
+        if let Some((last, _)) = &mut self.on_link {
+            *last = OnLink::default();
+        }
         Stepped { loss: self.loss, bytes: MeanBytes::default() }
     }
 
     /// Weights, residuals, momenta, memos, random streams (by their seed and step), positions in the data, batch
     /// statistics.
     fn snapshot(&mut self) -> Result<Snapshot, RunError> {
-        let mut snapshot = self.group.snapshot(&self.model)?;
+        self.settle()?;
+        // With the common statistics, not those that the last forward pass here has left in the layers.
+        let model = self.model()?;
+        let mut snapshot = self.rounds.snapshot(&model)?;
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         snapshot.texts.insert("config".into(), self.config.to_toml());
-        let cursors: Vec<Cursor> = self.samplers.iter().map(Sampler::cursor).collect();
-        let cursors = serde_json::to_string(&cursors).expect("a cursor is plain numbers");
-        snapshot.texts.insert("data.cursors".into(), cursors);
+        if let Some(OnLink { gather, sharded, dense }) = self.on_link() {
+            ON_LINK.into_iter().zip([gather, sharded, dense]).for_each(|(name, s)| snapshot.set_real(name, s));
+        }
+        for worker in self.rounds.group().cluster().seats() {
+            let cursor = serde_json::to_string(&self.samplers[worker].cursor()).expect("a cursor is plain numbers");
+            snapshot.texts.insert(format!("{CURSOR}{worker}"), cursor);
+        }
         Ok(snapshot)
     }
 
@@ -188,20 +413,33 @@ impl Trains for Workers {
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
         let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
         RunConfig::from_toml(snapshot.text("config")?)?.same_run(&self.config)?;
-        let cursors: Vec<Cursor> = serde_json::from_str(snapshot.text("data.cursors")?)
-            .map_err(|e| damaged(format!("its data positions: {e}")))?;
-        let samplers = if cursors.len() == self.shards.len() {
-            (self.shards.iter().zip(cursors))
-                .map(|(shard, cursor)| Sampler::resume(shard.clone(), self.config.batch, cursor))
-                .collect::<Result<Vec<_>, _>>()?
-        } else {
-            self.samplers.clone()
-        };
+        let mut samplers = self.samplers.clone();
+        if snapshot.number("cluster.workers")? == self.config.workers as u64 {
+            for worker in self.rounds.group().cluster().seats() {
+                let cursor: Cursor = serde_json::from_str(snapshot.text(&format!("{CURSOR}{worker}"))?)
+                    .map_err(|e| damaged(format!("worker {worker}'s place in the data: {e}")))?;
+                samplers[worker] = Sampler::resume(self.shards[worker].clone(), self.config.batch, cursor)?;
+            }
+        }
+        let mut on_link = self.on_link;
+        if let Some((_, sum)) = &mut on_link {
+            let [gather, sharded, dense] = ON_LINK.map(|name| snapshot.real(name));
+            *sum = OnLink { gather: gather?, sharded: sharded?, dense: dense? };
+        }
         let statistics = snapshot.vector("batch-statistics")?.to_vec();
         batch_norm::with_statistics(self.model.clone(), &statistics)?;
-        self.model = self.group.restore(self.model.clone(), snapshot)?;
-        (self.samplers, self.statistics) = (samplers, statistics);
+        self.model = self.rounds.restore(self.model.clone(), snapshot)?;
+        (self.samplers, self.statistics, self.on_link) = (samplers, statistics, on_link);
         Ok(())
+    }
+}
+
+/// An error of a round as all processes see it: they tell a divergence from other failures alike.
+fn elsewhere(error: RoundError, all: &[Report]) -> RunError {
+    let diverged = all.iter().enumerate().find_map(|(rank, report)| Some((rank, report.diverged.clone()?)));
+    match diverged {
+        Some((rank, why)) if !error.is_divergence() => RunError::DivergedElsewhere { rank, why },
+        _ => error.into(),
     }
 }
 

@@ -28,6 +28,11 @@ impl Schedule {
         Self { lr, drops: Vec::new(), ..Self::default() }
     }
 
+    /// Whether the step size never changes.
+    pub fn is_constant(&self) -> bool {
+        self.drops.is_empty() && self.warmup == 0.0
+    }
+
     /// Refuses what is no schedule.
     ///
     /// # Errors
@@ -47,9 +52,12 @@ impl Schedule {
             return Err(ScheduleError::Warmup(warmup));
         }
         // γ is multiplied with f32 coordinates.
-        let largest = lr * factor.powi(self.drops.len() as i32).recip().max(1.0);
-        if largest > f64::from(f32::MAX) {
-            return Err(ScheduleError::StepSize(largest));
+        let last = lr / factor.powi(self.drops.len() as i32);
+        if lr.max(last) > f64::from(f32::MAX) {
+            return Err(ScheduleError::StepSize(lr.max(last)));
+        }
+        if lr > 0.0 && lr.min(last) as f32 == 0.0 {
+            return Err(ScheduleError::Vanishes { lr, factor, drops: self.drops.len() });
         }
         Ok(())
     }
@@ -62,6 +70,16 @@ pub enum ScheduleError {
     /// A step size.
     #[error("a step size of {0} is not a number from 0 to {max:e}", max = f32::MAX)]
     StepSize(f64),
+    /// A step size that f32 takes for 0.
+    #[error("a step size of {lr:e}, divided by {factor:e} {drops} times, is less than f32 holds: {least:e}", least = f32::from_bits(1))]
+    Vanishes {
+        /// The first step size.
+        lr: f64,
+        /// What it is divided by at each drop.
+        factor: f64,
+        /// How often.
+        drops: usize,
+    },
     /// A place where γ drops.
     #[error("the drop {0} is outside (0, 1), the fractions of a run")]
     Drop(f64),
@@ -111,6 +129,10 @@ mod tests {
         assert!(matches!(refused(1e39, 10.0), ScheduleError::StepSize(_)));
         assert!(matches!(refused(1.0, 1e-39), ScheduleError::StepSize(_)));
         assert!(refused(f64::NAN, 10.0).to_string().contains("3.4028235e38"));
+        for (lr, factor) in [(1e-46, 10.0), (1.0, 1e30), (1.0, 1e300)] {
+            assert!(matches!(refused(lr, factor), ScheduleError::Vanishes { drops: 2, .. }), "{lr} {factor}");
+        }
+        Schedule { lr: 0.0, ..Schedule::default() }.check().unwrap();
     }
 
     #[test]

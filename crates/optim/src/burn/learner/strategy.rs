@@ -187,7 +187,7 @@ impl<M: LearnerModel> Workers<M> {
         let traffic = [round.traffic().up_per_worker(), round.traffic().down_per_worker()];
         let beside = if self.statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(self.statistics.len()) };
         self.bytes.iter_mut().zip(traffic).for_each(|(sum, bytes)| *sum += bytes + beside);
-        let contraction = if self.contraction { self.group.observe().contraction } else { None };
+        let contraction = if self.contraction { self.group.observe().contraction() } else { None };
         self.meter.step(traffic[0] + beside, traffic[1] + beside, contraction);
         match round.direction() {
             Ok(direction) => self.learner.optimizer_step(direction),

@@ -9,7 +9,7 @@ use super::{Sink, SourceError, archive};
 /// Has apt download the package, which needs no privileges, and takes the wanted files from it
 /// without installing it.
 pub(crate) fn fetch(package: &str, sink: &mut Sink, progress: &Progress) -> Result<(), SourceError> {
-    let directory = tempfile::tempdir()?;
+    let directory = sink.scratch()?;
     let waiting = progress.wait(&format!("apt-get download {package}"));
     run(Command::new("apt-get").args(["download", "-q", package]).current_dir(directory.path()), "apt-get")?;
     drop(waiting);

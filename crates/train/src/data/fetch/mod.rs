@@ -20,6 +20,7 @@ use super::catalog::{DataFile, Entry, Source, check, is_good, unpack};
 use super::error::DataError;
 use super::formats::png_cifar::PngError;
 use super::options::Options;
+use crate::lock::{Lock, LockError};
 
 /// Why a source did not serve. Another one may.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,12 @@ impl Sink<'_> {
         self.entry.files.iter().find(|file| file.name == name && self.missing.contains(name))
     }
 
+    /// Room for what a program downloads.
+    fn scratch(&self) -> io::Result<tempfile::TempDir> {
+        fs::create_dir_all(self.directory)?;
+        tempfile::Builder::new().prefix(PARTIAL).tempdir_in(self.directory)
+    }
+
     /// Checks and keeps a file.
     fn put(&mut self, file: &'static DataFile, bytes: Vec<u8>) -> Result<(), DataError> {
         let path = self.directory.join(file.name);
@@ -76,11 +83,27 @@ impl Sink<'_> {
 pub(crate) fn fetch(entry: &'static Entry, options: &Options) -> Result<PathBuf, DataError> {
     let cache = options.cache().ok_or(DataError::NoCache)?;
     let directory = cache.join(entry.name);
-    let missing = entry.files.iter().filter(|file| !is_good(file, &directory)).map(|file| file.name).collect();
-    let mut sink = Sink { entry, directory: &directory, missing };
+    let missing = || entry.files.iter().filter(|file| !is_good(file, &directory)).map(|file| file.name).collect();
+    let mut sink = Sink { entry, directory: &directory, missing: missing() };
     let mut reasons: Vec<String> =
         entry.places(options).iter().map(|place| format!("{}: not there", place.display())).collect();
     let sources = if options.offline { &[] } else { entry.sources };
+    let _lock = match sink.missing.is_empty() || sources.is_empty() {
+        true => None,
+        // Another process may be at it, and what it brings is not fetched again.
+        false => {
+            let lock = Lock::wait(&directory, |by| progress::say(options.progress, entry.name, by));
+            let lock = lock.map_err(|error| match error {
+                LockError::Io { folder, source } => DataError::Io { path: folder, source },
+                other => DataError::Io { path: directory.clone(), source: io::Error::other(other) },
+            })?;
+            if lock.is_held() {
+                sweep(&directory);
+            }
+            sink.missing = missing();
+            Some(lock)
+        }
+    };
     for source in sources {
         if sink.missing.is_empty() {
             break;
@@ -119,11 +142,24 @@ fn advice(entry: &Entry, directory: &Path) -> String {
     )
 }
 
+/// What is on its way into a directory.
+const PARTIAL: &str = ".partial-";
+
+/// Removes what a killed process has left on its way into the directory.
+fn sweep(directory: &Path) {
+    for left in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if left.file_name().to_string_lossy().starts_with(PARTIAL) {
+            let path = left.path();
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+    }
+}
+
 /// Writes beside `path` and renames, so that `path` is either whole or not there.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".partial-");
+    builder.prefix(PARTIAL);
     // Temporary files are private, data sets are not.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -192,6 +228,19 @@ mod tests {
         assert!(matches!(archive::take(&bytes[..700], &mut sink), Err(SourceError::Io(_))));
         archive::take(&bytes[..], &mut sink).unwrap();
         assert_eq!(fs::read(place.join("abc")).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn what_a_killed_fetch_left_goes_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join(".partial-npm")).unwrap();
+        for name in [".partial-npm/package.tgz", ".partial-a1", "abc", ".hidden"] {
+            fs::write(directory.path().join(name), "x").unwrap();
+        }
+        sweep(directory.path());
+        let mut left = names(directory.path());
+        left.sort();
+        assert_eq!(left, [".hidden", "abc"]);
     }
 
     #[test]

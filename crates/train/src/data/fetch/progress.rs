@@ -4,6 +4,13 @@ use std::io::Read;
 
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
 
+/// Says who else is fetching a set.
+pub(crate) fn say(shown: bool, name: &str, by: &str) {
+    if shown {
+        eprintln!("{name}: {by} is fetching it; waiting for that");
+    }
+}
+
 /// Makes the bars of one source.
 pub(crate) struct Progress {
     shown: bool,

@@ -1,0 +1,170 @@
+//! The few functions of MPI that are used, made safe: a request owns its buffer, and one that is given up leaves the
+//! buffer to MPI.
+
+use std::ffi::{c_char, c_int};
+use std::ops::Range;
+use std::sync::Arc;
+
+use mpi::ffi;
+
+use crate::MpiError;
+
+/// A communicator of our own, so that no message of the program's is mistaken for one of ours.
+pub(crate) struct Comm(ffi::MPI_Comm);
+
+// SAFETY: MPI was asked for `MPI_THREAD_SERIALIZED`, and every call is made under one lock.
+unsafe impl Send for Comm {}
+
+fn check(call: &'static str, code: c_int) -> Result<(), MpiError> {
+    if code == 0 {
+        return Ok(());
+    }
+    let mut text = [0 as c_char; 1024];
+    let mut len: c_int = 0;
+    // SAFETY: the buffer is longer than MPI_MAX_ERROR_STRING of any implementation (256, 512).
+    let known = unsafe { ffi::MPI_Error_string(code, text.as_mut_ptr(), &mut len) } == 0;
+    let bytes: Vec<u8> = text.iter().take(len.max(0) as usize).map(|c| *c as u8).collect();
+    let why = if known { String::from_utf8_lossy(&bytes).into_owned() } else { format!("error {code}") };
+    Err(MpiError::Call { call, why })
+}
+
+impl Comm {
+    /// All ranks, by a communicator of its own that returns errors. Collective.
+    pub fn world() -> Result<Self, MpiError> {
+        let mut comm = unsafe { ffi::RSMPI_COMM_NULL };
+        // SAFETY: MPI is initialised; a predefined communicator and handler.
+        unsafe {
+            check(
+                "MPI_Comm_set_errhandler",
+                ffi::MPI_Comm_set_errhandler(ffi::RSMPI_COMM_WORLD, ffi::RSMPI_ERRORS_RETURN),
+            )?;
+            check("MPI_Comm_dup", ffi::MPI_Comm_dup(ffi::RSMPI_COMM_WORLD, &mut comm))?;
+            check("MPI_Comm_set_errhandler", ffi::MPI_Comm_set_errhandler(comm, ffi::RSMPI_ERRORS_RETURN))?;
+        }
+        Ok(Self(comm))
+    }
+
+    /// Rank and size.
+    pub fn place(&self) -> Result<(usize, usize), MpiError> {
+        let (mut rank, mut size): (c_int, c_int) = (0, 0);
+        // SAFETY: a valid communicator.
+        unsafe {
+            check("MPI_Comm_rank", ffi::MPI_Comm_rank(self.0, &mut rank))?;
+            check("MPI_Comm_size", ffi::MPI_Comm_size(self.0, &mut size))?;
+        }
+        Ok((rank as usize, size as usize))
+    }
+
+    /// Begins to send a part of `bytes`.
+    pub fn send(&self, to: usize, tag: c_int, bytes: &Arc<[u8]>, part: Range<usize>) -> Result<Sending, MpiError> {
+        let (start, len) = (bytes[part.clone()].as_ptr(), part.len() as c_int);
+        // SAFETY: always overwritten by MPI; a null handle is valid meanwhile.
+        let mut request = unsafe { std::mem::zeroed() };
+        // SAFETY: the bytes live until the request has ended: `Sending` holds or leaks them.
+        let code =
+            unsafe { ffi::MPI_Isend(start.cast(), len, ffi::RSMPI_UINT8_T, to as c_int, tag, self.0, &mut request) };
+        check("MPI_Isend", code)?;
+        Ok(Sending { request: Some(Request(request)), bytes: bytes.clone() })
+    }
+
+    /// Posts a receive of at most so many bytes, from this rank or from any.
+    pub fn receive(&self, from: Option<usize>, tag: c_int, most: usize) -> Result<Receiving, MpiError> {
+        let mut buffer = vec![0u8; most];
+        // SAFETY: as in `send`.
+        let mut request = unsafe { std::mem::zeroed() };
+        // SAFETY: the buffer's memory stays where it is, and lives until the request has ended, see `Receiving`.
+        let code = unsafe {
+            let from = from.map_or(ffi::RSMPI_ANY_SOURCE, |rank| rank as c_int);
+            let (start, len) = (buffer.as_mut_ptr().cast(), most as c_int);
+            ffi::MPI_Irecv(start, len, ffi::RSMPI_UINT8_T, from, tag, self.0, &mut request)
+        };
+        check("MPI_Irecv", code)?;
+        Ok(Receiving { request: Some(Request(request)), buffer })
+    }
+}
+
+/// A request under way.
+struct Request(ffi::MPI_Request);
+
+// SAFETY: as for `Comm`.
+unsafe impl Send for Request {}
+
+impl Request {
+    /// The number of bytes received, once it has ended.
+    fn test(&mut self) -> Result<Option<usize>, MpiError> {
+        let mut done: c_int = 0;
+        let mut count: c_int = 0;
+        // SAFETY: a request that is under way; all places are ours.
+        unsafe {
+            let mut status: ffi::MPI_Status = std::mem::zeroed();
+            check("MPI_Test", ffi::MPI_Test(&mut self.0, &mut done, &mut status))?;
+            if done == 0 {
+                return Ok(None);
+            }
+            check("MPI_Get_count", ffi::MPI_Get_count(&status, ffi::RSMPI_UINT8_T, &mut count))?;
+        }
+        Ok(Some(count.max(0) as usize))
+    }
+}
+
+/// A message on its way out.
+pub(crate) struct Sending {
+    request: Option<Request>,
+    bytes: Arc<[u8]>,
+}
+
+impl Sending {
+    /// Whether it has gone.
+    pub fn is_done(&mut self) -> Result<bool, MpiError> {
+        let Some(request) = &mut self.request else { return Ok(true) };
+        // The count of a send is none.
+        let done = request.test()?.is_some();
+        if done {
+            self.request = None;
+        }
+        Ok(done)
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(mut request) = self.request.take() {
+            // MPI may still read it.
+            std::mem::forget(self.bytes.clone());
+            // SAFETY: a request that is under way; it completes or not, and nobody asks.
+            unsafe { ffi::MPI_Request_free(&mut request.0) };
+        }
+    }
+}
+
+/// A message that is waited for.
+pub(crate) struct Receiving {
+    request: Option<Request>,
+    buffer: Vec<u8>,
+}
+
+impl Receiving {
+    /// Its bytes, once, when it is there.
+    pub fn take(&mut self) -> Result<Option<Vec<u8>>, MpiError> {
+        let Some(request) = &mut self.request else { return Ok(None) };
+        let Some(count) = request.test()? else { return Ok(None) };
+        self.request = None;
+        let mut bytes = std::mem::take(&mut self.buffer);
+        bytes.truncate(count);
+        Ok(Some(bytes))
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        if let Some(mut request) = self.request.take() {
+            // SAFETY: a request that is under way, and is given up.
+            unsafe {
+                ffi::MPI_Cancel(&mut request.0);
+                ffi::MPI_Request_free(&mut request.0);
+            }
+            // MPI may still write it.
+            std::mem::forget(std::mem::take(&mut self.buffer));
+        }
+    }
+}
