@@ -11,7 +11,7 @@
 
 use backburn::train::data::Options;
 use backburn::train::models::ModelKind;
-use backburn::train::run::{Progress, RunConfig, Table, megabytes, run};
+use backburn::train::run::{Outcome, Progress, Run, RunConfig, Table, megabytes};
 use clap::Parser;
 
 /// Train a small ResNet with compressed gradients.
@@ -45,7 +45,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let options = Options { progress: true, ..Options::default() };
         let name = format!("{algorithm} {compressor}");
-        let summary = run(config, &options, None, false, &mut Progress::new(name.clone()))?;
+        let run = Run::new(config).with_options(options);
+        let Outcome::Finished(summary) = run.run(&mut Progress::new(name.clone()))? else {
+            unreachable!("nobody stops it")
+        };
         assert!(summary.test_loss.is_finite());
         sent.push(summary.megabytes.up);
         table.row([

@@ -7,8 +7,8 @@
 //! cargo run --example fashion -- --seeds 1 --steps 200 --device flex
 //! ```
 
-use backburn::train::data::{Options, Partition};
-use backburn::train::run::{Progress, RunConfig, Summary, Table, megabytes, run};
+use backburn::train::data::Partition;
+use backburn::train::run::{Outcome, Progress, Run, RunConfig, Summary, Table, megabytes};
 use backburn::train::session::Schedule;
 use clap::Parser;
 
@@ -60,7 +60,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ..RunConfig::default()
             };
             let mut progress = Progress::new(format!("{name}, seed {seed}"));
-            summaries.push(run(config, &Options::default(), None, false, &mut progress)?);
+            let Outcome::Finished(summary) = Run::new(config).run(&mut progress)? else {
+                unreachable!("nobody stops it")
+            };
+            summaries.push(summary);
         }
         let mean = |of: fn(&Summary) -> f64| summaries.iter().map(of).sum::<f64>() / summaries.len() as f64;
         let accuracy = summaries.iter().map(|s| 100.0 * s.test_accuracy);

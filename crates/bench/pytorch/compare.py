@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """PyTorch's natural formulations of the compressors, measured as `backburn bench compress --json` measures its own.
 
+    python3 -m pip install --upgrade torch
     python3 compare.py [--threads N] [--samples N] [--layout flat|layers] [COMPRESSOR ...]
 
 Prints one JSON row a compressor: one step of error feedback on the tensors of ResNet-18 (11,173,962 coordinates),
 p = g + e; C(p); e = p - decode(C(p)), with the fields of the Rust rows. Bytes are those of the tensors that
-would be sent, with signs and levels packed as far as the formulation packs them.
+would be sent, with signs and levels packed as far as the formulation packs them. Nothing is written as bytes, so the
+fields of encoding and decoding are null. Compare with the current PyTorch: its version is said first, and is in every
+row.
 """
 
 import argparse
 import json
 import math
+import sys
 import time
 
 import torch
@@ -155,7 +159,10 @@ def measure(name, compress, shapes, samples):
         "entropy_bits_per_coordinate": None,
         "add_seconds": add,
         "floor_ratio": seconds / add,
+        "encode_seconds": None,
+        "decode_seconds": None,
         "decode_mean_seconds": median(means),
+        "way_seconds": None,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
@@ -171,6 +178,7 @@ def main():
     torch.set_num_threads(args.threads)
     torch.set_grad_enabled(False)
     torch.manual_seed(1)
+    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads", file=sys.stderr)
     shapes = resnet18()
     if args.layout == "flat":
         shapes = [(sum(math.prod(s) for s in shapes),)]

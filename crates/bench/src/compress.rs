@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use backburn_compress::{
     AnyCompressor, Correction, Key, Layout, LayoutError, Memo, Message, Philox, Scope, Vector, decode_into,
-    encode_message, feedback, mean, message_bytes,
+    decode_message, encode_message_into, feedback, mean, message_bytes,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -83,10 +83,14 @@ pub struct Row {
     pub add_seconds: f64,
     /// `seconds` over `add_seconds`.
     pub floor_ratio: f64,
-    /// Of decoding and averaging eight workers' messages into a vector.
-    pub decode_mean_seconds: f64,
-    /// Of writing a message as bytes.
+    /// Of writing a message as bytes, in the room of the last one.
     pub encode_seconds: f64,
+    /// Of reading a message from its bytes.
+    pub decode_seconds: f64,
+    /// Of averaging eight workers' messages and adding the mean to a vector.
+    pub decode_mean_seconds: f64,
+    /// The whole way of a message: the step, writing, reading and the mean.
+    pub way_seconds: f64,
     /// Threads.
     pub threads: usize,
 }
@@ -125,19 +129,29 @@ fn measure(c: &AnyCompressor, layout: &Layout, gradients: &[Vector], samples: us
             steps.push(seconds);
             adds.push(add);
         }
-        last = Some(message);
+        if let Some(gone) = last.replace(message) {
+            gone.recycle();
+        }
     }
     let message = last.expect("a step at least");
     let bytes = message_bytes(&message);
-    let encode = |_| {
-        let (encoded, seconds) = time(|| encode_message(&message));
+    let (mut encodes, mut decodes, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=samples.min(9) {
+        encoded.clear();
+        let ((), writing) = time(|| encode_message_into(&message, &mut encoded));
         assert_eq!(encoded.len() as u64, bytes, "the size is the length of the encoding");
-        seconds
-    };
-    let encodes: Vec<f64> = (0..samples.clamp(1, 3)).map(encode).collect();
+        let (read, reading) = time(|| decode_message(&encoded, u64::MAX));
+        read.expect("own bytes").recycle();
+        // The first round finds its memory.
+        if round > 0 {
+            encodes.push(writing);
+            decodes.push(reading);
+        }
+    }
     let decode_mean_seconds = decode_mean(c, layout, gradients, samples.min(9));
     let entropy: f64 = message.payloads.iter().map(|p| entropy::bits(p)).sum();
     let (seconds, add_seconds) = (median(steps), median(adds));
+    let (encode_seconds, decode_seconds) = (median(encodes), median(decodes));
     Row {
         compressor: c.to_string(),
         layout: match layout.scope() {
@@ -152,8 +166,10 @@ fn measure(c: &AnyCompressor, layout: &Layout, gradients: &[Vector], samples: us
         entropy_bits_per_coordinate: entropy / d as f64,
         add_seconds,
         floor_ratio: seconds / add_seconds,
+        encode_seconds,
+        decode_seconds,
         decode_mean_seconds,
-        encode_seconds: median(encodes),
+        way_seconds: seconds + encode_seconds + decode_seconds + decode_mean_seconds,
         threads: rayon::current_num_threads(),
     }
 }
@@ -169,20 +185,29 @@ fn decode_mean(c: &AnyCompressor, layout: &Layout, gradients: &[Vector], samples
         .collect();
     let inbox: Vec<Option<&Message>> = messages.iter().map(Some).collect();
     let mut y = vec![0.0f32; layout.len()];
-    let mut once = || time(|| decode_into(&mean(&inbox, layout).payloads, -1.0, black_box(&mut y), layout)).1;
+    let mut once = || {
+        let whole = || {
+            let mean = mean(&inbox, layout);
+            decode_into(&mean.payloads, -1.0, black_box(&mut y), layout);
+            mean
+        };
+        let (mean, seconds) = time(whole);
+        mean.recycle();
+        seconds
+    };
     once();
     median((0..samples.max(1)).map(|_| once()).collect())
 }
 
 /// The floor: nothing but the traffic of reading two vectors and writing one.
-fn add(e: &mut [f32], g: &[f32]) {
+pub(crate) fn add(e: &mut [f32], g: &[f32]) {
     const CHUNK: usize = 1 << 16;
     e.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).for_each(|(e, g)| {
         e.iter_mut().zip(g).for_each(|(e, g)| *e += g);
     });
 }
 
-fn normal(d: usize, seed: u64) -> Vector {
+pub(crate) fn normal(d: usize, seed: u64) -> Vector {
     let chunk = |(i, x): (usize, &mut [f32])| {
         let mut random = Philox::new(seed << 32 | i as u64);
         x.iter_mut().for_each(|x| *x = random.normal());
@@ -192,13 +217,13 @@ fn normal(d: usize, seed: u64) -> Vector {
     x.into()
 }
 
-fn time<T>(work: impl FnOnce() -> T) -> (T, f64) {
+pub(crate) fn time<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();
     let result = work();
     (result, start.elapsed().as_secs_f64())
 }
 
-fn median(mut seconds: Vec<f64>) -> f64 {
+pub(crate) fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
 }
@@ -214,6 +239,8 @@ mod tests {
         let rows = rows(&Options { samples: 3, ..Options::new(model) }, |_| seen += 1).unwrap();
         assert_eq!((rows.len(), seen), (2 * COMPRESSORS.len(), 2 * COMPRESSORS.len()));
         assert!(rows.iter().all(|r| r.d == 1241 && r.bytes > 0 && r.seconds > 0.0));
+        let parts = |r: &Row| r.seconds + r.encode_seconds + r.decode_seconds + r.decode_mean_seconds;
+        assert!(rows.iter().all(|r| r.way_seconds == parts(r) && r.decode_seconds > 0.0));
         let sign = rows.iter().find(|r| r.compressor == "sign:scaled" && r.layout == "flat").unwrap();
         assert!(sign.bits_per_coordinate < 1.3, "{}", sign.bits_per_coordinate);
         assert_eq!(render(&rows).lines().count(), rows.len() + 1);

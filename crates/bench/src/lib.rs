@@ -2,6 +2,7 @@
 //! measured on.
 
 pub mod compress;
+pub mod cost;
 mod entropy;
 pub mod shapes;
 mod table;

@@ -27,8 +27,8 @@ enum Command {
         #[arg(long)]
         json: bool,
         /// Timed repetitions of each step; the median counts.
-        #[arg(long)]
-        samples: Option<usize>,
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        samples: Option<u32>,
         /// Compressors to measure, as `topk:0.01`; a selection of all kinds where none is named.
         compressors: Vec<AnyCompressor>,
     },
@@ -49,7 +49,7 @@ pub fn bench(args: &Args) -> Result<(), Failure> {
         None => {}
     }
     if let Some(samples) = samples {
-        options.samples = (*samples).max(1);
+        options.samples = *samples as usize;
     }
     if !compressors.is_empty() {
         options.compressors.clone_from(compressors);

@@ -1,5 +1,6 @@
 //! The `backburn` command.
 
+mod advise;
 mod bench;
 mod checkpoint;
 mod data;
@@ -39,6 +40,8 @@ enum Command {
     Reproduce(reproduce::Args),
     /// Map where ErrorCompensatedX is stable, over α and the share that is sent.
     Stability(stability::Args),
+    /// Say whether to compress on a given network, with what, and under which plan.
+    Advise(Box<advise::Args>),
     /// Measure speed and size of compressors.
     Bench(bench::Args),
     /// List compressors, or show one.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Reproduce(args) => reproduce::reproduce(args),
         Command::Stability(args) => stability::stability(args),
+        Command::Advise(args) => advise::advise(*args),
         Command::Bench(args) => bench::bench(&args),
         Command::Compressors(args) => forms::compressors(&args),
         Command::Methods(args) => forms::methods(&args),

@@ -23,14 +23,16 @@ pub fn replay(args: &Args) -> Result<(), Failure> {
     let cases = replay::read(&text).map_err(|e| Failure::Error(format!("`{name}`: {e}")))?;
     let all = cases.len();
     let device = device(&args.device)?;
-    let (mut unsupported, mut wrong) = (0, 0);
+    let (mut unsupported, mut wrong, mut alone) = (0, 0, 0);
     for case in cases {
         let replayed = case.map_or_else(|failed| failed, |case| replay::run(&case, &device));
         unsupported += usize::from(matches!(replayed.outcome, Outcome::Unsupported { .. }));
         wrong += usize::from(!replayed.agrees());
+        alone += usize::from(matches!(&replayed.outcome, Outcome::Ran(ran) if ran.max_error.is_none()));
         say(serde_json::to_string(&replayed).expect("a result is plain data"))?;
     }
     let device = device_name(&device);
-    eprintln!("{all} cases on {device}: {wrong} wrong, {unsupported} unsupported");
+    let alone = if alone > 0 { format!(", {alone} without iterates to compare with") } else { String::new() };
+    eprintln!("{all} cases on {device}: {wrong} wrong, {unsupported} unsupported{alone}");
     if wrong > 0 { Err(Failure::Said) } else { Ok(()) }
 }

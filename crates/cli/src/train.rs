@@ -72,7 +72,7 @@ pub struct Args {
     device: Option<String>,
     /// What becomes of a round whose gradient, or what follows from it, is not finite: stop ends the run there, skip
     /// passes it over.
-    #[arg(long, value_parser = on_non_finite(), help_heading = "Training")]
+    #[arg(long, value_name = "WHAT", value_parser = on_non_finite(), help_heading = "Training")]
     on_non_finite: Option<OnNonFinite>,
     /// Refuse to begin where more memory is needed: available, none, or an amount such as 1.5GB.
     #[arg(long, value_name = "LIMIT", default_value = "available", help_heading = "Training")]
@@ -101,6 +101,10 @@ pub struct Args {
     #[arg(long, value_name = "COORDINATES", help_heading = "Compression")]
     dense_below: Option<usize>,
 
+    /// Exchange a step's gradients while the next are computed: the model moves one step late.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Compression")]
+    overlap: Option<bool>,
+
     /// Reckon every exchange in seconds on this link: `100Mbit,20ms[,down=RATE]`, or one a worker, as
     /// `3*1Gbit,1ms;10Mbit,50ms`.
     #[arg(long, help_heading = "Compression")]
@@ -124,7 +128,7 @@ pub struct Args {
     schedule_length: Option<Length>,
 
     /// Seconds that a rank of an MPI run waits for another before all give up.
-    #[cfg(feature = "mpi")]
+    #[cfg_attr(not(feature = "mpi"), allow(dead_code, reason = "only ranks wait for each other"))]
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
     timeout: u32,
 
@@ -201,19 +205,25 @@ fn launched(args: Args) -> Result<(), Failure> {
     if !is_launched() {
         return alone(args);
     }
-    let mpi = Mpi::world()?.with_timeout(std::time::Duration::from_secs(args.timeout.into()));
+    let timeout = std::time::Duration::from_secs(args.timeout.into());
+    let mpi = Mpi::world_within(timeout)?;
     let outcome = run_in(args, Some(Ranks::new(mpi.clone())));
     if let Err(Failure::Error(own)) = &outcome {
         mpi.fail(own);
     }
     let rank = backburn::host::Transport::rank(&mpi);
     let there = mpi.leave();
+    let missing = (0..backburn::host::Transport::size(&mpi)).find(|rank| !there.contains(rank));
+    let outcome = match (outcome, missing) {
+        (Ok(()), Some(rank)) => Err(Failure::Error(format!("rank {rank} has not come to its end within {timeout:?}"))),
+        (outcome, _) => outcome,
+    };
     match outcome {
         // Of those that can speak one does.
-        Err(Failure::Error(own)) if there.first() == Some(&rank) => Err(Failure::Error(match mpi.failure() {
-            Some((origin, why)) if !own.contains("rank ") => format!("rank {origin}: {why}"),
-            _ => own,
-        })),
+        Err(Failure::Error(own)) if there.first() == Some(&rank) => {
+            let named = own.contains("rank ");
+            Err(Failure::Error(if named { own } else { format!("rank {rank}: {own}") }))
+        }
         Err(Failure::Error(_)) => {
             // Once a process has failed, mpirun ends the others: the one that speaks comes first.
             std::thread::sleep(std::time::Duration::from_millis(500));
@@ -266,7 +276,8 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     let mut silent = ();
     let reporter: &mut dyn Reporter = if first { &mut progress } else { &mut silent };
     let keeps = out.is_some();
-    let interrupt = Interrupt::listen(move |signal| first.then(|| asked(signal, keeps)))?;
+    let many = ranks.is_some();
+    let interrupt = Interrupt::listen(move |signal| first.then(|| asked(signal, keeps, many)))?;
     let mut run = Run::new(config).with_options(options).with_resume(resume).with_ranks(ranks);
     run = run.with_interrupt(interrupt).with_memory_limit(memory);
     if let Some(folder) = folder {
@@ -298,7 +309,11 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     let mut row = vec![
         label,
         format!("{:.2} %", 100.0 * summary.test_accuracy),
-        format!("{:.4}", summary.test_loss),
+        if summary.test_loss.abs() < 1e6 {
+            format!("{:.4}", summary.test_loss)
+        } else {
+            format!("{:.4e}", summary.test_loss)
+        },
         megabytes(summary.megabytes.up),
         megabytes(summary.megabytes.down),
         format!("{:.1}×", summary.compression_ratio),
@@ -322,8 +337,10 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
 }
 
 /// What is said at a first signal.
-fn asked(signal: Signal, keeps: bool) -> String {
+fn asked(signal: Signal, keeps: bool, many: bool) -> String {
     match keeps {
+        // Who can still stop together is not known here: `mpirun` sends this too where a rank has died.
+        _ if many => format!("{signal}: all ranks are to stop; once more ends at once"),
         true => format!("{signal}: a checkpoint follows this step; once more ends at once"),
         false => format!("{signal}: the run ends with this step, and without --out nothing is kept"),
     }
@@ -389,6 +406,7 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     set(&mut c.device, args.device);
     set(&mut c.checkpoint_every, args.checkpoint_every);
     set(&mut c.augment, args.augment);
+    set(&mut c.overlap, args.overlap);
     set(&mut c.on_non_finite, args.on_non_finite);
     c.schedule_length = args.schedule_length.or(c.schedule_length);
     Ok(c)

@@ -39,6 +39,22 @@ fn refusals_name_what_is_allowed() {
         (vec!["reproduce", "nope"], "counterexample-1"),
         (vec!["reproduce", "all", "nope"], "counterexample-1"),
         (vec!["stability", "--steps", "0"], "steps must be at least 1"),
+        (vec!["bench", "compress", "--samples", "0"], "0 is not in 1.."),
+        (vec!["train", "--compressor", "topk:0,1"], "`0,1` are two arguments, since a comma separates; write `0.1`"),
+        (vec!["train", "--steps", "2", "--epochs", "100"], "'--steps <N>' cannot be used with '--epochs <N>'"),
+        (vec!["train", "--steps", "0"], "0 is not in 1.."),
+        (vec!["train", "--epochs", "nan"], "epochs must be a positive number"),
+        (vec!["train", "--lr", "1e39"], "a step size of 1e39 is not a number from 0 to 3.4028235e38"),
+        (vec!["train", "--lr-factor", "1e-39"], "is not a number from 0 to 3.4028235e38"),
+        (vec!["train", "--lr-factor", "1e30"], "divided by 1e30 2 times, is less than f32 holds"),
+        (vec!["train", "--lr-drops", "0.5,half"], "`half` is no number"),
+        (vec!["train", "--lr-drops", "0.5,1.5"], "the drop 1.5 is outside (0, 1)"),
+        (vec!["train", "--schedule-length", "soon"], "there are `100steps` and `2.5epochs`"),
+        (vec!["train", "--on-non-finite", "ignore"], "[possible values: stop, skip]"),
+        (vec!["train", "--data-dir", "/mistyped"], "there is no directory /mistyped"),
+        (vec!["data", "list", "--data-dir", "/mistyped"], "there is no directory /mistyped"),
+        (vec!["reproduce", "counterexample-1", "--data-dir", "/mistyped"], "there is no directory /mistyped"),
+        (vec!["reproduce", "counterexample-1", "--resume", "--overwrite"], "cannot be used with"),
         (vec!["stability", "--lr", "nan"], "lr and noise must be finite"),
     ] {
         assert!(refusal(&args).contains(needle), "{args:?}: {}", refusal(&args));
@@ -47,7 +63,7 @@ fn refusals_name_what_is_allowed() {
 
 #[test]
 fn help_shows_defaults_groups_and_choices() {
-    for page in ["", "train", "data", "replay", "reproduce", "stability", "compressors", "completions"] {
+    for page in ["", "train", "data", "replay", "reproduce", "stability", "advise", "compressors", "completions"] {
         let args: Vec<&str> = page.split_whitespace().chain(["--help"]).collect();
         insta::assert_snapshot!(["help", page].join("-").trim_end_matches('-'), text(&backburn(&args).stdout));
     }
@@ -64,6 +80,9 @@ fn every_listing_is_had_as_json() {
         (vec!["methods"], "ef-sgd", "equation"),
         (vec!["compressors"], "topk", "link"),
         (vec!["data", "list"], "fashion-embedded", "licence"),
+        (vec!["data", "list"], "libsvm", "usage"),
+        (vec!["data", "list"], "images", "examples"),
+        (vec!["data", "list"], "idx", "title"),
         (vec!["reproduce", "--list"], "max-margin", "claims"),
     ] {
         let listed = json(&args);
@@ -234,6 +253,161 @@ fn a_run_goes_on_with_what_it_began_with_and_beyond_its_end() {
     }
     let other = train(&["--resume", "--workers", "3", "--algorithm", "ecx:alpha=0.01,one-step"]);
     assert!(text(&other.stderr).contains("the snapshot is of the method"), "{}", text(&other.stderr));
+}
+
+/// What a run may be given a second time, and what becomes of it: done, or refused at the start.
+#[test]
+fn a_resumed_run_has_the_length_it_is_given_last() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let train = |more: &[&str]| {
+        let mut args = vec!["train", "--model", "softmax", "--device", "flex", "--out", out.to_str().unwrap()];
+        args.extend(more);
+        let output = backburn(&args);
+        let lines = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default().lines().count();
+        (output.status.success(), text(&output.stderr), lines)
+    };
+    let small = ["--subset", "80", "--batch", "4", "--workers", "2", "--steps", "3"];
+    let (good, said, lines) = train(&small);
+    assert!(good && lines == 3, "{said}");
+    // Two epochs of ten steps; the step size goes up again, which is said.
+    let (good, said, lines) = train(&["--resume", "--epochs", "2"]);
+    assert!(good && lines == 20, "{said}");
+    assert!(said.contains("the step sizes ran over 3 steps, and run over 20 now: 0.005 is followed by 0.05"), "{said}");
+    assert!(said.contains("--schedule-length 3steps"), "{said}");
+    // Kept, it says nothing and is what it was at the end.
+    let (good, said, lines) = train(&["--resume", "--steps", "22", "--schedule-length", "20"]);
+    assert!(good && lines == 22 && !said.contains("step sizes"), "{said}");
+    let metrics = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert_eq!(last["lr"], 0.0005);
+    let (good, said, lines) = train(&["--resume", "--steps", "5"]);
+    assert!(!good && lines == 22 && said.contains("at step 22 already, and would have 5"), "{said}");
+    assert!(out.join("summary.json").exists(), "a refusal leaves all as it was");
+    let (good, said, _) = train(&["--resume"]);
+    assert!(good && said.contains("all 22 steps have been taken already"), "{said}");
+}
+
+/// Two ways of writing one method are one method, and data are known by what is in them.
+#[test]
+fn what_is_resumed_is_compared_by_what_it_is_and_not_by_its_text() {
+    let place = tempfile::tempdir().unwrap();
+    let (out, rows) = (place.path().join("run"), place.path().join("rows.txt"));
+    let lines: String = (0..40).map(|i| format!("{} {}:1\n", i % 2, 1 + i % 5)).collect();
+    std::fs::write(&rows, &lines).unwrap();
+    let train = |more: &[&str]| {
+        let mut args = vec!["train", "--model", "softmax", "--workers", "1", "--batch", "4", "--device", "flex"];
+        args.extend(["--out", out.to_str().unwrap()]);
+        args.extend(more);
+        let output = backburn(&args);
+        (output.status.success(), text(&output.stderr))
+    };
+    let data = format!("libsvm:{}", rows.display());
+    let method = ["--algorithm", "ef-sgd:momentum=0.9,weight-decay=0"];
+    let (good, said) = train(&[&["--data", &data, "--steps", "2"], &method[..]].concat());
+    assert!(good, "{said}");
+    let (good, said) = train(&["--resume", "--steps", "3", "--algorithm", "ef-sgd:decay=1,momentum=0.90"]);
+    assert!(good, "{said}");
+    let moved = place.path().join("moved.txt");
+    std::fs::rename(&rows, &moved).unwrap();
+    let data = format!("libsvm:{}", moved.display());
+    let (good, said) = train(&["--resume", "--steps", "4", "--data", &data]);
+    assert!(good, "{said}");
+    std::fs::write(&moved, lines.replace("0 1:1", "0 2:1")).unwrap();
+    let (good, said) = train(&["--resume", "--steps", "5"]);
+    assert!(!good && said.contains("the training data is not what the run began with"), "{said}");
+}
+
+/// Each loses what can be lost where another number of workers goes on; only EF21 has a server that knows them.
+#[test]
+fn a_graph_is_not_refused_in_the_words_of_a_server() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let args = ["train", "--model", "softmax", "--subset", "80", "--batch", "4", "--steps", "2", "--algorithm", "beer"];
+    assert!(backburn(&[&args[..], &["--out", out.to_str().unwrap()]].concat()).status.success());
+    let said = refusal(&["train", "--resume", "--workers", "3", "--steps", "4", "--out", out.to_str().unwrap()]);
+    assert!(said.contains("another number of workers") && !said.contains("server"), "{said}");
+}
+
+/// A run whose numbers are none ends with a word and another exit code, and what it came to is still written.
+#[test]
+fn what_is_not_finite_at_the_end_is_no_success() {
+    let place = tempfile::tempdir().unwrap();
+    let args = ["train", "--model", "softmax", "--subset", "100", "--batch", "4", "--workers", "1", "--device", "flex"];
+    let args = [&args[..], &["--algorithm", "sgd:momentum=0.9", "--steps", "20", "--lr", "3e38"]].concat();
+    for (policy, needle) in [("stop", "the gradient of `Softmax.linear.weight` is"), ("skip", "not finite: ")] {
+        let out = place.path().join(policy);
+        let more = ["--on-non-finite", policy, "--out", out.to_str().unwrap()];
+        let output = backburn(&[&args[..], &more].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains(needle), "{policy}: {said}");
+        assert!(out.join("checkpoint.safetensors").exists());
+        assert_eq!(out.join("summary.json").exists(), policy == "skip");
+    }
+}
+
+#[test]
+fn a_choice_that_was_made_can_be_taken_back() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("run.toml");
+    let chosen = ["train", "--augment", "--on-non-finite", "skip", "--lr-drops=", "--print-config"];
+    let printed = text(&backburn(&chosen).stdout);
+    assert!(printed.contains("augment = true") && printed.contains("on_non_finite = \"skip\""), "{printed}");
+    assert!(printed.contains("drops = []"), "{printed}");
+    // A byte order mark is none of the text.
+    std::fs::write(&file, format!("\u{feff}{printed}")).unwrap();
+    let back = ["train", "--augment=false", "--on-non-finite", "stop", "--config", file.to_str().unwrap()];
+    let printed = text(&backburn(&[&back[..], &["--print-config"]].concat()).stdout);
+    assert!(printed.contains("augment = false") && printed.contains("on_non_finite = \"stop\""), "{printed}");
+    std::fs::write(&file, "steps = 3\nepochs = 2.0\n").unwrap();
+    assert!(refusal(&["train", "--config", file.to_str().unwrap()]).contains("both steps and epochs are given"));
+}
+
+#[test]
+fn a_file_of_somebody_elses_is_never_overwritten() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().to_str().unwrap();
+    for (file, args) in [
+        ("config.toml", vec!["train", "--steps", "1", "--overwrite", "--out", out]),
+        ("index.html", vec!["reproduce", "counterexample-1", "--overwrite", "--out", out]),
+    ] {
+        let path = place.path().join(file);
+        std::fs::write(&path, "mine").unwrap();
+        let said = refusal(&args);
+        assert!(said.contains(file) && said.contains("is not overwritten"), "{said}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        std::fs::remove_file(path).unwrap();
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn columns_of_a_map_stand_apart_however_long_their_headings() {
+    let args = ["stability", "--steps", "8", "--ratios", "0.12345678901,0.5", "--alphas", "0.1"];
+    let map = text(&backburn(&args).stdout);
+    let heads: Vec<&str> = map.lines().nth_back(1).unwrap().split_whitespace().collect();
+    assert_eq!(heads, ["α", "topk:0.12345678901", "topk:0.5"], "{map}");
+}
+
+/// What f32 does not hold is not right because nothing contradicts it.
+#[test]
+fn cases_beyond_f32_are_refused_and_a_case_without_iterates_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let one = |changes: &[(&str, &str)]| {
+        let mut case = r#"{"id": "a", "method": {"name": "sgd"}, "compressor": {"kind": "identity"}, "lr": [0.5],
+            "x0": [[1.0]], "trace": [[[[2.0]]]]}"#
+            .to_string();
+        changes.iter().for_each(|(from, to)| case = case.replace(from, to));
+        // A byte order mark is none of the text.
+        replay(place.path(), &format!("\u{feff}[{case}]"))
+    };
+    let alone = one(&[]);
+    assert!(alone.status.success() && text(&alone.stderr).contains("1 without iterates to compare with"));
+    for changes in [("[1.0]", "[1e39]"), ("[2.0]", "[1e39]"), ("[0.5]", "[1e39]"), ("[0.5]", "[1e-50]")] {
+        let output = one(&[changes]);
+        assert!(output.status.code() == Some(1), "{changes:?}: {}", text(&output.stdout));
+        assert!(text(&output.stdout).contains("\"error\""), "{changes:?}: {}", text(&output.stdout));
+    }
 }
 
 #[test]

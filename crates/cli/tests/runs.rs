@@ -380,6 +380,77 @@ fn a_folder_that_is_read_only_is_refused_before_anything_is_trained() {
     }
 }
 
+/// A summary is of a run at its end: one that goes on beyond has none until it is there.
+#[test]
+fn a_run_that_goes_on_has_no_summary_of_its_shorter_past() {
+    let place = tempfile::tempdir().unwrap();
+    let run = place.path().join("run");
+    assert!(backburn(&tiny(&run, &["--steps", "3"])).status.success());
+    assert_eq!(names(&run), WHOLE);
+    let said = place.path().join("said");
+    let args = ["train", "--resume", "--steps", "1000000000", "--out", run.to_str().unwrap()];
+    let child = command(&args).stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+    let mut endless = Endless { child, said };
+    endless.until("a step", |_| steps(&run).len() > 5);
+    endless.signal("KILL");
+    endless.end();
+    assert_eq!(names(&run), [".lock", "checkpoint.safetensors", "config.toml", "metrics.jsonl"]);
+}
+
+/// A reproduction is stopped as a run is, has one writer, and is not begun anew by the way.
+#[test]
+fn a_reproduction_is_stopped_by_a_signal_and_goes_on_only_when_asked() {
+    let place = tempfile::tempdir().unwrap();
+    let (out, said) = (place.path().join("all"), place.path().join("said"));
+    let args = ["reproduce", "counterexample-1", "--out", out.to_str().unwrap()];
+    let child = command(&args).stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+    let mut first = Endless { child, said };
+    first.until("its lock", |_| out.join(".lock").exists());
+    assert!(refusal(&[&args[..], &["--resume"]].concat()).contains("is being written by process"));
+    std::thread::sleep(Duration::from_millis(300));
+    first.signal("TERM");
+    let (status, said, _) = first.end();
+    assert_eq!(status.code(), Some(143), "{said}");
+    assert!(said.contains("SIGTERM: stopping"), "{said}");
+    assert!(out.join("index.html").exists() && !out.join(".lock").exists());
+    let refused = refusal(&args);
+    assert!(refused.contains("what an earlier run has measured") && refused.contains("--overwrite"), "{refused}");
+}
+
+/// The estimate is beside what the system counts: within a factor of two, and a process of its own.
+#[test]
+fn the_estimate_of_memory_is_near_what_is_taken() {
+    let place = tempfile::tempdir().unwrap();
+    if !Path::new("/proc/self/status").exists() {
+        println!("SKIPPED: this system does not tell how much memory a process takes");
+        return;
+    }
+    for (i, more) in [
+        vec!["--model", "convnet", "--workers", "40", "--batch", "16", "--compressor", "topk:0.1"],
+        vec!["--model", "resnet18", "--workers", "1", "--batch", "4"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (out, said) = (place.path().join(i.to_string()), place.path().join(format!("said {i}")));
+        let args = [&["train", "--device", "flex", "--steps", "100000", "--checkpoint-every", "2steps"], &more[..]];
+        let args = [&args.concat()[..], &["--out", out.to_str().unwrap()]].concat();
+        let child = command(&args).stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+        let mut run = Endless { child, said };
+        run.until("a few steps", |_| steps(&out).len() > 3);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", run.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak: f64 = peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0;
+        run.signal("KILL");
+        let (_, said, _) = run.end();
+        let words = said.split("about ").nth(1).unwrap().split(" of memory").next().unwrap();
+        let (number, unit) = words.split_once(' ').unwrap();
+        let estimate = number.parse::<f64>().unwrap() * if unit == "GB" { 1e9 } else { 1e6 };
+        println!("{more:?}: {:.0} MB, estimated {:.0} MB", peak / 1e6, estimate / 1e6);
+        assert!(estimate > 0.5 * (peak - 3e7) && estimate < 2.0 * peak, "{more:?}: {peak} and {estimate}");
+    }
+}
+
 #[test]
 fn checkpoints_come_by_the_clock_by_the_step_or_not() {
     let place = tempfile::tempdir().unwrap();
@@ -411,7 +482,7 @@ fn memory_is_said_and_what_does_not_fit_is_refused_before_it_is_taken() {
     assert!(said.contains("of memory (data"), "{said}");
     let begun = Instant::now();
     let refused = refusal(&["train", "--workers", "100000", "--out", out.to_str().unwrap()]);
-    assert!(refused.contains("the run needs about 1") && refused.contains(" GB are there"), "{refused}");
+    assert!(refused.contains(" GB of memory (") && refused.contains(" are there: fewer workers"), "{refused}");
     assert!(refused.contains("--memory-limit none") && !out.exists(), "{refused}");
     assert!(begun.elapsed() < Duration::from_secs(20));
     let refused = refusal(&[&train[..], &["--memory-limit", "1MB"]].concat());

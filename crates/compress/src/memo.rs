@@ -14,11 +14,20 @@ pub struct Memo {
     pub scratch: Vec<u32>,
     /// The same, for floats.
     pub work: Vec<f32>,
+    /// The scratch of every round, where a compressor has several.
+    pub rounds: Vec<Vec<u32>>,
+}
+
+impl Memo {
+    /// Of what is saved in checkpoints; its rooms are empty.
+    pub fn new(values: Vec<f32>, scalars: Vec<f64>) -> Self {
+        Self { values, scalars, ..Self::default() }
+    }
 }
 
 impl Clone for Memo {
     fn clone(&self) -> Self {
-        Self { values: self.values.clone(), scalars: self.scalars.clone(), ..Self::default() }
+        Self::new(self.values.clone(), self.scalars.clone())
     }
 }
 

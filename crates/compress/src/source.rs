@@ -7,7 +7,7 @@ use crate::kernels::select::{self, Kept};
 use crate::kernels::sweep::{self, Sweep};
 use crate::kernels::{low_rank, places, signs, sums};
 use crate::memo::Memo;
-use crate::payload::{Add, Bits, Drawn, Levels, Payload, Powers, Prepared, Signs, Sketch, Stretch, Values};
+use crate::payload::{Add, Bits, Drawn, Levels, Payload, Powers, Prepared, Signs, Sketch, Sparse, Stretch, Values};
 use crate::random;
 use crate::simd::dispatch;
 use crate::vector::Vector;
@@ -117,6 +117,33 @@ impl<'a> Source<'a> {
         match &self.home {
             Home::Shared(x) => x,
             Home::Own(p) => p,
+        }
+    }
+
+    /// Moves on, and takes these values of its own off, which leaves exactly 0 at their places; or gives them back to
+    /// whoever wants them taken off elsewhere, where the vector is not its own or the values are others. Until
+    /// [`put_back`](Self::put_back) it is what is left over.
+    pub(crate) fn take_off(&mut self, payload: &Payload) -> bool {
+        self.pass();
+        let (Home::Own(p), Payload::Sparse(Sparse { indices, values: Values::F32(values), .. })) =
+            (&mut self.home, payload)
+        else {
+            return false;
+        };
+        if indices.iter().zip(values).any(|(i, v)| p[*i as usize].to_bits() != v.to_bits() || !v.is_finite()) {
+            return false;
+        }
+        // x − x is +0, of −0 as well.
+        indices.iter().for_each(|i| p[*i as usize] = 0.0);
+        true
+    }
+
+    /// Puts back what was taken off last.
+    pub(crate) fn put_back(&mut self, payload: &Payload) {
+        if let (Home::Own(p), Payload::Sparse(Sparse { indices, values: Values::F32(values), .. })) =
+            (&mut self.home, payload)
+        {
+            indices.iter().zip(values).for_each(|(i, v)| p[*i as usize] = *v);
         }
     }
 
@@ -283,9 +310,9 @@ impl Sweep for Source<'_> {
                 });
                 let last = last.as_ref();
                 // A task's places are found once, and used up block by block.
-                let begin = |start: usize, len: usize| last.and_then(|last| last.stretch(start, len));
-                let on = |places: &mut Option<Stretch<'_>>, start: usize, p: &mut [f32]| {
-                    advance(last, places.as_mut(), &update, start, p);
+                let begin = |start: usize, len: usize| last.map_or(Vec::new(), |last| last.stretches(start, len));
+                let on = |places: &mut Vec<Stretch<'_>>, start: usize, p: &mut [f32]| {
+                    advance(last, places, &update, start, p);
                 };
                 sweep::moving(p, block, outputs, begin, on, visit);
                 p
@@ -324,13 +351,7 @@ fn recall<'a>(drawn: &Drawn, memo: &'a [u32]) -> Option<&'a [u32]> {
 }
 
 /// p ← (p − decode(last))·decay + gain·gradient, on the stretch from coordinate `start` on.
-fn advance(
-    last: Option<&Prepared<'_>>,
-    places: Option<&mut Stretch<'_>>,
-    update: &Update<'_>,
-    start: usize,
-    p: &mut [f32],
-) {
+fn advance(last: Option<&Prepared<'_>>, places: &mut [Stretch<'_>], update: &Update<'_>, start: usize, p: &mut [f32]) {
     let gradient = &update.gradient[start..start + p.len()];
     let (decay, gain) = (update.decay, update.gain);
     let Some(last) = last else { return add_gradient(decay, gain, gradient, p) };
@@ -343,7 +364,7 @@ fn advance(
             let range = at - start..at - start + levels.len();
             replace_levels(levels, step, decay, gain, &gradient[range.clone()], &mut p[range]);
         });
-    } else if let Some(places) = places {
+    } else if !places.is_empty() {
         replace_places(places, start, decay, gain, gradient, p);
     } else {
         last.add(-1.0, start, p);
@@ -351,17 +372,26 @@ fn advance(
     }
 }
 
-/// The same with a few values taken off before: by way of a small dense vector, since p itself would be
+/// The same with a few values of every part taken off before: by way of a small dense vector, since p itself would be
 /// touched in an order that the processor does not foresee.
-fn replace_places(last: &mut Stretch<'_>, start: usize, decay: f32, gain: f32, gradient: &[f32], p: &mut [f32]) {
+fn replace_places(last: &mut [Stretch<'_>], start: usize, decay: f32, gain: f32, gradient: &[f32], p: &mut [f32]) {
     const SIZE: usize = 1024;
     let mut off = [0.0f32; SIZE];
     for (i, (p, g)) in p.chunks_mut(SIZE).zip(gradient.chunks(SIZE)).enumerate() {
         let begin = start + i * SIZE;
-        let own = last.before(begin + p.len());
-        own.each(|place, v| off[place - begin] = v);
+        let first = last[0].before(begin + p.len());
+        first.each(|place, v| off[place - begin] = v);
+        for part in &mut last[1..] {
+            // What an earlier part takes off at the same place comes first.
+            part.before(begin + p.len())
+                .each(|place, v| p[place - begin] -= std::mem::replace(&mut off[place - begin], v));
+        }
         subtract_and_add(&off[..p.len()], decay, gain, g, p);
-        own.indices.iter().for_each(|place| off[*place as usize - begin] = 0.0);
+        if last.len() == 1 {
+            first.indices.iter().for_each(|place| off[*place as usize - begin] = 0.0);
+        } else {
+            off[..p.len()].fill(0.0);
+        }
     }
 }
 

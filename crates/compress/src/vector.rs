@@ -1,6 +1,6 @@
 //! Flat vectors, wherever they live, and the algebra by which methods touch them.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -111,6 +111,26 @@ impl Vector {
         finite::all_finite(&self.host)
     }
 
+    /// The first coordinate that is not finite.
+    pub fn first_non_finite(&self) -> Option<usize> {
+        finite::first_non_finite(&self.host)
+    }
+
+    /// max |x|; infinite or NaN where some coordinate is.
+    pub fn peak(&self) -> f32 {
+        finite::largest(&self.host)
+    }
+
+    /// x ← 0 on these coordinates.
+    pub fn clear_range(&mut self, range: Range<usize>) {
+        self.host[range].fill(0.0);
+    }
+
+    /// y ← x on these coordinates.
+    pub fn copy_range(&mut self, range: Range<usize>, x: &Self) {
+        self.host[range.clone()].copy_from_slice(&x.host[range]);
+    }
+
     fn each(&mut self, x: &Self, with: impl Fn(&mut [f32], &[f32]) + Sync) {
         assert_eq!(self.len(), x.len(), "vectors of one length");
         self.host.par_chunks_mut(TASK).zip(x.host.par_chunks(TASK)).for_each(|(y, x)| with(y, x));
@@ -165,20 +185,6 @@ impl FromIterator<f32> for Vector {
     }
 }
 
-impl Deref for Vector {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        &self.host
-    }
-}
-
-impl DerefMut for Vector {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.host
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,7 +224,17 @@ mod tests {
             grown.or_zeros(len).blend(a, b, &x);
             assert_eq!(grown.as_slice(), x.as_slice().iter().map(|x| a * 0.0 + b * x).collect::<Vec<_>>());
         }
-        assert!(!Vector::from([0.0, f32::NAN].as_slice()).is_finite());
+        for (bad, peak) in [(f32::NAN, f32::NAN), (f32::NEG_INFINITY, f32::INFINITY)] {
+            let mut x = Vector::zeros(TASK + 3);
+            x.as_mut_slice()[TASK + 1] = bad;
+            assert!(!x.is_finite());
+            assert_eq!(x.first_non_finite(), Some(TASK + 1));
+            assert_eq!(x.peak().total_cmp(&peak), std::cmp::Ordering::Equal);
+            x.clear_range(TASK..TASK + 2);
+            assert_eq!((x.first_non_finite(), x.peak()), (None, 0.0));
+            x.copy_range(TASK + 2..TASK + 3, &vec![-2.0; TASK + 3].into());
+            assert_eq!((x.peak(), x.square()), (2.0, 4.0));
+        }
     }
 
     #[test]

@@ -18,13 +18,15 @@
 //! **No rank waits without end.** Every wait polls and has a deadline, [`Mpi::with_timeout`]. Messages are point to
 //! point and non-blocking, all receives posted before anything is waited for, since a collective operation could be
 //! neither given up nor asked which rank it waits for. A rank that fails tells all others why; each of them returns that
-//! from whatever it is doing. Only a rank that has gone without a word is left to `mpirun`, which ends the others.
+//! from whatever it is doing. Only a rank that has gone without a word is left to `mpirun`, which ends the others. While MPI itself starts and ends
+//! nobody can be asked, and a watchdog ends the process.
 
 mod calls;
 mod control;
 mod error;
 mod exchange;
 mod head;
+mod watchdog;
 mod world;
 
 pub use error::MpiError;

@@ -12,13 +12,14 @@ use crate::calls::{Comm, Receiving, Sending};
 use crate::control::{self, Note, Word};
 use crate::exchange::{Exchange, Fault};
 use crate::head::Operation;
+use crate::watchdog::Watchdog;
 
 /// How long a rank waits for another unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// How long those that wait in vain hear each other out before one of them says who hangs.
 const GRACE: Duration = Duration::from_millis(300);
 /// How long the ranks of a run that has failed wait for each other's farewell.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Bytes of a message that MPI sees at once: its counts have 31 bits.
 const CHUNK: usize = 1 << 30;
 const CONTROL: i32 = 3;
@@ -49,14 +50,24 @@ impl std::fmt::Debug for Mpi {
 }
 
 impl Mpi {
-    /// All ranks. All call it together.
+    /// All ranks, of which none waits for another for more than 2 minutes. All call it together.
     ///
     /// # Errors
     /// Where this process is no rank, or MPI fails.
     pub fn world() -> Result<Self, MpiError> {
+        Self::world_within(TIMEOUT)
+    }
+
+    /// All ranks, of which none waits for another for longer than that before it gives up and says who hangs; in time to
+    /// count for the start itself.
+    ///
+    /// # Errors
+    /// As [`world`](Self::world).
+    pub fn world_within(timeout: Duration) -> Result<Self, MpiError> {
         if !is_launched() {
             return Err(MpiError::NotLaunched);
         }
+        let starts = Watchdog::new(timeout, "has not started");
         let wanted = mpi::Threading::Serialized;
         let (universe, given) = mpi::initialize_with_threading(wanted).ok_or(MpiError::Initialised)?;
         if given < wanted {
@@ -70,7 +81,7 @@ impl Mpi {
             comm,
             rank,
             size,
-            timeout: TIMEOUT,
+            timeout,
             chunk: CHUNK,
             operations: 0,
             hears: Some(hears),
@@ -79,10 +90,11 @@ impl Mpi {
             left: BTreeMap::new(),
             failed: None,
         };
+        drop(starts);
         Ok(Self { rank, size, world: Arc::new(Mutex::new(world)) })
     }
 
-    /// How long this rank waits for another before it gives up and says who hangs; 2 minutes unless told otherwise.
+    /// How long this rank waits for another from now on.
     pub fn with_timeout(self, timeout: Duration) -> Self {
         self.lock().timeout = timeout;
         self
@@ -186,7 +198,7 @@ impl World {
         self.operations += 1;
         let begun = Exchange::begin(&self.comm, number, operation, message, peers, self.chunk);
         let mut exchange = begun.map_err(|error| self.give_up(&error.to_string()))?;
-        let (started, mut noted) = (Instant::now(), None);
+        let (started, mut noted, mut heard) = (Instant::now(), None, None);
         let mut pause = Pause::default();
         loop {
             match exchange.advance(&self.comm) {
@@ -196,7 +208,15 @@ impl World {
                 Err(Fault::Rank(rank, why)) => return Err(self.give_up_on(rank, &why)),
             }
             self.listen().map_err(TransportError::new)?;
-            self.still_up()?;
+            if let Err(error) = self.still_up() {
+                // Whoever has failed may have had all of this exchange before: then this rank has it too, in a moment,
+                // and finds out for itself what is wrong.
+                if heard.get_or_insert_with(Instant::now).elapsed() >= GRACE {
+                    return Err(error);
+                }
+                pause.wait();
+                continue;
+            }
             // Whatever it has sent before it left arrives all the same.
             let gone = exchange.silent().into_iter().find(|rank| self.left.get(rank).is_some_and(|n| *n <= number));
             if let Some(rank) = gone {
@@ -323,7 +343,11 @@ impl Drop for World {
         (self.hears, self.says) = (None, Vec::new());
         if let Some(universe) = self.universe.take() {
             // A rank that hangs would have the others wait in MPI_Finalize for ever.
-            if all { drop(universe) } else { std::mem::forget(universe) }
+            if !all {
+                return std::mem::forget(universe);
+            }
+            let _ends = Watchdog::new(self.timeout, "has not ended");
+            drop(universe);
         }
     }
 }

@@ -96,11 +96,14 @@ fn vote(mut mpi: Mpi) -> Outcome {
     Ok(())
 }
 
+/// The bits of x of each of this process's workers, and the bytes that all have sent.
+type Reached = (Vec<Vec<u32>>, f64);
+
 /// Steps of workers on ½‖x − c_i‖², with an own x each under gossip.
-fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<(Vec<Vec<u32>>, f64), Box<dyn std::error::Error>> {
+fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<Reached, Box<dyn std::error::Error>> {
     let layout = Layout::new(vec![("a".into(), vec![16, 12]), ("b".into(), vec![9])], Default::default(), 0)?;
     let mut x = Vector::from(vec![0.5; layout.len()]);
-    let mut cluster = Cluster::over(method.parse()?, compressor.parse()?, layout, 7, &x, mail)?;
+    let mut cluster = Cluster::over(method.parse()?, compressor.parse()?, layout, 7, x.as_slice(), mail)?;
     let mut up = 0.0;
     for step in 0..5 {
         let nodes: Vec<Option<Vector>> = (0..cluster.workers()).map(|w| cluster.node(w).cloned()).collect();
@@ -109,7 +112,7 @@ fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<(Vec<Vec<u3
             Ask::Gradient { at: other, .. } => {
                 let x = other.as_ref().or(nodes[worker].as_ref()).unwrap_or(&at);
                 let centre = |i: usize| ((i * 7 + worker * 13 + step) % 11) as f32;
-                Ok(Reply::gradient(x.iter().enumerate().map(|(i, x)| x - centre(i)).collect::<Vec<f32>>()))
+                Ok(Reply::gradient(x.as_slice().iter().enumerate().map(|(i, x)| x - centre(i)).collect::<Vec<f32>>()))
             }
             Ask::Loss { .. } => Ok(Reply::Loss(worker as f64 + step as f64)),
         };
@@ -117,7 +120,7 @@ fn steps<M: Mail>(method: &str, compressor: &str, mail: M) -> Result<(Vec<Vec<u3
         up += (0..cluster.workers()).map(|w| decided.traffic.workers[w].up as f64).sum::<f64>();
         decided.apply(&mut x);
     }
-    let bits = |x: &Vector| x.iter().map(|x| x.to_bits()).collect();
+    let bits = |x: &Vector| x.as_slice().iter().map(|x| x.to_bits()).collect();
     let of = |w: usize| cluster.node(w).map_or_else(|| bits(&x), bits);
     Ok((cluster.seats().map(of).collect(), up))
 }

@@ -118,7 +118,7 @@ fn every_device_agrees_with_the_oracle() {
                 model = group.round(lr(step), &model, g).unwrap().apply(model);
             }
             let (_, places) = Places::new(&model, Scope::Parameter, 0).unwrap();
-            for (i, (ours, exact)) in places.read(&model).unwrap().iter().zip(oracle(form)).enumerate() {
+            for (i, (ours, exact)) in places.read(&model).unwrap().as_slice().iter().zip(oracle(form)).enumerate() {
                 let error = (f64::from(*ours) - exact).abs();
                 assert!(error <= 1e-5 + 1e-4 * exact.abs(), "{name} {form}: x[{i}] is {ours}, the oracle says {exact}");
             }
@@ -153,5 +153,5 @@ fn a_model_may_move_to_another_device_mid_run() {
         group.parameters(&model).unwrap()
     };
     let (stayed, hopped) = (run(false), run(true));
-    assert!(stayed.iter().zip(hopped.iter()).all(|(a, b)| (a - b).abs() < 1e-4), "{names:?}");
+    assert!(stayed.as_slice().iter().zip(hopped.as_slice().iter()).all(|(a, b)| (a - b).abs() < 1e-4), "{names:?}");
 }

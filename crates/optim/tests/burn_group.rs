@@ -37,7 +37,7 @@ fn cpu() -> Device {
 }
 
 fn bits(group: &Group, net: &Net) -> Vec<u32> {
-    group.parameters(net).unwrap().iter().map(|x| x.to_bits()).collect()
+    group.parameters(net).unwrap().as_slice().iter().map(|x| x.to_bits()).collect()
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn an_absent_worker_keeps_what_it_owes_and_the_mean_still_divides_by_n() {
     assert_eq!(round.traffic().workers[1].up, 0);
     model = round.apply(model);
     let after = group.parameters(&model).unwrap();
-    for ((x, y), g) in before.iter().zip(after.iter()).zip(g.iter()) {
+    for ((x, y), g) in before.as_slice().iter().zip(after.as_slice().iter()).zip(g.as_slice().iter()) {
         assert_eq!(x - g / 2.0, *y);
     }
 }

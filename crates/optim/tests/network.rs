@@ -81,7 +81,8 @@ fn traffic_is_what_is_reckoned() {
     for (method, neighbours) in [("ef-sgd", 4.0), ("beer", 2.0)] {
         let layout = Layout::flat(1000).unwrap();
         let x = Vector::zeros(1000);
-        let mut cluster = Cluster::new(method.parse().unwrap(), "topk:0.1".parse().unwrap(), layout, 5, 7, &x).unwrap();
+        let mut cluster =
+            Cluster::new(method.parse().unwrap(), "topk:0.1".parse().unwrap(), layout, 5, 7, x.as_slice()).unwrap();
         let of = |w: usize| (0..1000).map(|i| (i * (w + 1)) as f32).collect::<Vec<f32>>();
         let mut gradient = |w: usize, _: &Ask| Ok(Reply::gradient(of(w)));
         let decided = cluster.round(0.01, &x, &mut gradient).unwrap();
@@ -91,7 +92,9 @@ fn traffic_is_what_is_reckoned() {
         let rounds = f64::from(traffic.rounds);
         let most = rounds * 0.010 + neighbours * own * 8.0 / 1e6;
         assert!((seconds.gather / most - 1.0).abs() < 0.1, "{method}: {} is not {most}", seconds.gather);
-        assert_eq!(seconds.dense, all_reduce(4000.0, 5, &links));
+        // On so slow a link bytes decide, and shares have fewer hops than a ring.
+        assert!((seconds.dense - (2.0 * 0.010 + 2.0 * 0.8 * 4000.0 * 8.0 / 1e6)).abs() < 1e-12);
+        assert!(seconds.dense < all_reduce(4000.0, 5, &links));
         if method == "beer" {
             assert_eq!(seconds.gather, seconds.sharded, "there is no aggregate to serve");
         }

@@ -264,10 +264,10 @@ fn follow<R: Runner>(case: &Case, setup: &Setup, mut runner: R) -> Result<Ran, R
         bytes_down += traffic.total().down;
         xs.push(runner.x());
     }
-    let pairs = setup.iterates.iter().flat_map(|ys| xs.iter().zip(ys)).flat_map(|(x, y)| x.iter().zip(y));
+    let pairs = setup.iterates.iter().flat_map(|ys| xs.iter().zip(ys)).flat_map(|(x, y)| x.as_slice().iter().zip(y));
     let errors: Vec<(f64, f64)> = pairs.map(|(x, y)| ((f64::from(*x) - y).abs(), *y)).collect();
     Ok(Ran {
-        iterates: xs.iter().map(|x| setup.nested(x)).collect(),
+        iterates: xs.iter().map(|x| setup.nested(x.as_slice())).collect(),
         bytes_up,
         bytes_down,
         residual_norms: runner.residual_norms(),
@@ -452,7 +452,7 @@ impl OnVectors {
     fn new(setup: &Setup, algorithm: AnyAlgorithm, compressor: AnyCompressor) -> Result<Self, ReplayError> {
         let named = setup.shapes.iter().enumerate().map(|(i, shape)| (format!("parameters.{i}"), shape.clone()));
         let layout = Layout::new(named.collect(), setup.scope, 0).map_err(SetupError::from)?;
-        let mut cluster = Cluster::new(algorithm, compressor, layout, setup.workers, 0, &setup.x0)?;
+        let mut cluster = Cluster::new(algorithm, compressor, layout, setup.workers, 0, setup.x0.as_slice())?;
         setup.begin(&mut cluster);
         Ok(Self { cluster, x: setup.x0.clone() })
     }
@@ -561,7 +561,7 @@ struct Recorded<'a> {
 
 impl ModuleHost<Parameters> for Recorded<'_> {
     fn gradient(&mut self, worker: usize, at: &Parameters, _: usize) -> Result<GradientsParams, RoundError> {
-        Ok(self.places.unflatten(at, &self.gradients[worker]))
+        Ok(self.places.unflatten(at, self.gradients[worker].as_slice()))
     }
 }
 

@@ -107,17 +107,17 @@ fn late_size(grid: &Grid, alpha: f64, compressor: &str) -> Result<Option<f64>, M
     let compressor: AnyCompressor = compressor.parse()?;
     let layout = Layout::flat(grid.dimension).map_err(SetupError::from)?;
     let mut x = Vector::from(vec![1.0; grid.dimension]);
-    let mut cluster = Cluster::new(AnyAlgorithm::new(method), compressor, layout, 1, grid.seed, &x)?;
+    let mut cluster = Cluster::new(AnyAlgorithm::new(method), compressor, layout, 1, grid.seed, x.as_slice())?;
     let mut random = Philox::new(Key::new(grid.seed).stream(Stream::STABILITY).draw());
     let (mut sum, mut count) = (0.0, 0u64);
     for step in 0..grid.steps {
         let sigma = grid.noise as f32;
-        let g = x.iter().map(|x| x + sigma * random.normal()).collect::<Vec<f32>>();
+        let g = x.as_slice().iter().map(|x| x + sigma * random.normal()).collect::<Vec<f32>>();
         // A gradient that is no longer finite is refused: that run has diverged too.
         let mut host = |_: usize, _: &Ask| Ok(Reply::gradient(g.clone()));
         let Ok(decided) = cluster.round(grid.lr, &x, &mut host) else { return Ok(None) };
         decided.apply(&mut x);
-        let square = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / grid.dimension as f64;
+        let square = x.square() / grid.dimension as f64;
         if square.is_nan() || square.sqrt() > DIVERGED {
             return Ok(None);
         }

@@ -39,7 +39,7 @@ fn a_device_that_is_not_there_fails_one_experiment_and_not_the_next() {
     let outcome = reproduce(&wrong).unwrap();
     assert_eq!(outcome.failed.len(), 1);
     assert!(!outcome.failed[0].skipped && outcome.failed[0].why.contains("abacus"), "{}", outcome.failed[0].why);
-    assert!(outcome.failed[0].why.starts_with("density, EF-signSGD, batch 128 / EF-signSGD, seed 1:"));
+    assert!(outcome.failed[0].why.starts_with("density, EF-signSGD, batch 128 / fixed step, seed 1:"));
     assert_eq!(outcome.finished[0].curves, (18, 18));
 }
 

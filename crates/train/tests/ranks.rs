@@ -80,7 +80,9 @@ fn compare(config: &RunConfig, split: &Split<Examples>, ranks: usize) {
         assert_eq!(heard, said, "{name}: losses, bytes, residuals");
         assert_eq!(theirs, loss, "{name}: the model");
         let mut own = part.take_own();
-        (own.texts, part.texts) = part.texts.into_iter().partition(|(name, _)| name.starts_with("data.cursor."));
+        let mine = |name: &str| ["data.cursor.", "pending."].iter().any(|kind| name.starts_with(kind));
+        (own.texts, part.texts) = part.texts.into_iter().partition(|(name, _)| mine(name));
+        own.vectors.extend(part.vectors.extract_if(.., |name, _| mine(name)));
         let part = still(part);
         assert!(common.get_or_insert(part.clone()) == &part, "{name}: what all have in common");
         parts.push(own);
@@ -116,6 +118,39 @@ fn batch_statistics_are_those_of_one_process() {
         let config = RunConfig { model: ModelKind::ResNet8, steps: 3, ..config(method, compressor) };
         compare(&config, &split, 4);
     }
+}
+
+/// Exchanges beside the next gradients: the same delay, the same bits, and what is pending is kept.
+#[test]
+fn overlap_is_the_same_in_all_ranks_and_survives_a_restart() {
+    let split = small();
+    for (method, compressor) in
+        [("ef-sgd:momentum=0.9", "topk:0.1"), ("ef21-sgdm:eta=0.1", "topk:0.1"), ("beer", "topk:0.1")]
+    {
+        let overlap = RunConfig { overlap: true, steps: 6, ..config(method, compressor) };
+        compare(&overlap, &split, 4);
+        compare(&overlap, &split, 2);
+        compare(&RunConfig { model: ModelKind::ResNet8, steps: 3, ..overlap.clone() }, &split, 4);
+        // The first step moves nothing, the next by the first one's gradients.
+        let (late, _, said) = reached(&overlap, &split, None);
+        assert!(said.lines().next().unwrap().contains("up: 0.0"), "{said}");
+        let mut first = Trainer::over(overlap.clone(), split.clone(), None).unwrap();
+        for _ in 0..3 {
+            first.step().unwrap();
+        }
+        let kept = first.snapshot().unwrap();
+        let mut second = Trainer::over(overlap.clone(), split.clone(), None).unwrap();
+        second.restore(&kept).unwrap();
+        for _ in 0..3 {
+            second.step().unwrap();
+        }
+        assert!(still(second.snapshot().unwrap()) == still(late), "{method}: resumed");
+    }
+    let place = tempfile::tempdir().unwrap();
+    let overlap = RunConfig { overlap: true, ..config("ef-sgd", "topk:0.1") };
+    in_ranks(4, |ranks| run(&overlap, place.path(), false, Some(ranks)).unwrap());
+    let fewer = RunConfig { workers: 2, steps: 6, ..overlap.clone() };
+    in_ranks(2, |ranks| run(&fewer, place.path(), true, Some(ranks)).unwrap());
 }
 
 #[test]

@@ -56,7 +56,9 @@ fn local_steps_go_on_from_the_middle_of_h() {
         assert_eq!(sent, [false, false, true, false, false, true, false, false], "{algorithm}");
         let mut resumed = Trainer::with_data(config, small()).unwrap();
         resumed.restore(&backburn_optim::Snapshot::from_bytes(&bytes, "memory").unwrap()).unwrap();
-        (5..8).for_each(|_| drop(resumed.step().unwrap()));
+        for _ in 5..8 {
+            resumed.step().unwrap();
+        }
         let (mut a, mut b) = (whole.snapshot().unwrap(), resumed.snapshot().unwrap());
         for snapshot in [&mut a, &mut b] {
             snapshot.numbers.remove("run.seconds");

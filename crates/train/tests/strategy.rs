@@ -43,7 +43,7 @@ fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> R
     }
     let model = result.model.train();
     let probe = GroupConfig::new(EfSgd::new(), TopK::ratio(0.5).unwrap()).init(&model).unwrap();
-    Ok((probe.parameters(&model).unwrap().to_vec(), batch_norm::statistics(&model)))
+    Ok((probe.parameters(&model).unwrap().as_slice().to_vec(), batch_norm::statistics(&model)))
 }
 
 #[test]

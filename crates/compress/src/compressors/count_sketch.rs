@@ -131,9 +131,9 @@ impl Compressor for CountSketch {
         Class::NonExpansive
     }
 
-    fn compress(&self, mut source: Source<'_>, _: &Unit, key: &Key, _: &mut Memo) -> Payload {
+    fn compress(&self, mut source: Source<'_>, _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
         let len = source.len();
-        let indices = self.sketch(&mut source, key).heaviest(self.k(len));
+        let indices = self.sketch(&mut source, key).heaviest_by(self.k(len), &mut memo.scratch);
         let values = Values::F32(source.gather(&indices));
         Sparse { len, indices, values }.into()
     }

@@ -90,18 +90,40 @@ impl Compressor for Fcc {
     fn compress(&self, mut source: Source<'_>, unit: &Unit, key: &Key, memo: &mut Memo) -> Payload {
         let (inner, gain) = (self.of.compressor(), source.gain());
         let name = |round: usize| key.round(key.round.wrapping_mul(MAX_PARTS as u32).wrapping_add(round as u32));
-        let first = inner.compress(source.reborrow(), unit, &name(0), memo);
-        let mut left = source.minus(&first, std::mem::take(&mut memo.work));
-        let mut parts = Vec::with_capacity(self.rounds);
-        add(&mut parts, first);
-        for round in 1..self.rounds {
-            // What is left over is in the same units.
-            let source = left.source().in_units_of(gain);
+        // Every round has its own guess of what the same round of the next step will find.
+        let mut scratch = std::mem::take(&mut memo.rounds);
+        scratch.resize_with(self.rounds, Vec::new);
+        let mut say = |source: Source<'_>, round: usize, memo: &mut Memo| {
+            std::mem::swap(&mut memo.scratch, &mut scratch[round]);
             let payload = inner.compress(source, unit, &name(round), memo);
-            payload.axpy(-1.0, left.as_mut_slice());
+            std::mem::swap(&mut memo.scratch, &mut scratch[round]);
+            payload
+        };
+        // While rounds send values as they are, they are taken off where they stand, and put back in the end.
+        let mut taken = Vec::with_capacity(self.rounds);
+        let mut next = say(source.reborrow(), 0, memo);
+        while taken.len() + 1 < self.rounds && source.take_off(&next) {
+            taken.push(next);
+            next = say(source.reborrow(), taken.len(), memo);
+        }
+        let mut parts = Vec::with_capacity(self.rounds);
+        let round = taken.len() + 1;
+        let mut left = Vec::new();
+        if round < self.rounds {
+            left = source.minus(&next, std::mem::take(&mut memo.work)).into_vec();
+        }
+        taken.iter().rev().for_each(|payload| source.put_back(payload));
+        taken.into_iter().chain([next]).for_each(|payload| add(&mut parts, payload));
+        for round in round..self.rounds {
+            // What is left over is in the same units.
+            let payload = say(Source::still(&left).in_units_of(gain), round, memo);
+            payload.axpy(-1.0, &mut left);
             add(&mut parts, payload);
         }
-        memo.work = left.into_vec();
+        if left.capacity() > 0 {
+            memo.work = left;
+        }
+        memo.rounds = scratch;
         Sum { parts }.into()
     }
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Amount, Coding};
+use super::{Coding, Kept};
 use crate::class::Class;
 use crate::compressor::Compressor;
 use crate::error::ParameterError;
@@ -18,10 +18,7 @@ use crate::text::Form;
 ///
 /// <https://arxiv.org/abs/1809.07599>
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RandomK {
-    amount: Amount,
-    values: Coding,
-}
+pub struct RandomK(Kept);
 
 pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "randk",
@@ -30,12 +27,9 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     equation: "C(x)_j = x_j for j in a random set of k, 0 elsewhere; k = ⌈ratio·d⌉",
     source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
     link: "https://arxiv.org/abs/1809.07599",
-    defaults: &[("values=f32", "how values are written")],
+    defaults: Kept::DEFAULTS,
     examples: &["randk:0.1", "randk:k=3", "randk:0.1,values=bf16", "randk:0.1,values=qsgd:15"],
-    parse: |args| {
-        let values = args.named("values")?.unwrap_or_default();
-        Ok(Arc::new(RandomK { amount: Amount::parse(args)?, values }))
-    },
+    parse: |args| Ok(Arc::new(RandomK(Kept::parse(args)?))),
 };
 
 impl RandomK {
@@ -44,7 +38,7 @@ impl RandomK {
     /// # Errors
     /// Where `ratio` is not in (0, 1].
     pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
-        Ok(Self { amount: Amount::ratio(ratio)?, values: Coding::default() })
+        Kept::ratio(ratio).map(Self)
     }
 
     /// Keeps `k` ≥ 1 coordinates of every unit.
@@ -52,18 +46,18 @@ impl RandomK {
     /// # Errors
     /// Where `k` is 0.
     pub fn count(k: usize) -> Result<Self, ParameterError> {
-        Ok(Self { amount: Amount::count(k)?, values: Coding::default() })
+        Kept::count(k).map(Self)
     }
 
     /// Sends values in this format, or in levels; the rounding error stays in the residual.
     pub fn with_values(self, values: impl Into<Coding>) -> Self {
-        Self { values: values.into(), ..self }
+        Self(self.0.with_values(values))
     }
 }
 
 impl fmt::Display for RandomK {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "randk:{}{}", self.amount, self.values.suffix())
+        write!(f, "randk:{}", self.0)
     }
 }
 
@@ -75,18 +69,17 @@ impl From<RandomK> for Feedback {
 
 impl Compressor for RandomK {
     fn class(&self, unit: &Unit) -> Class {
-        let k = self.amount.of(unit.len());
-        self.values.class(k as f64 / unit.len().max(1) as f64, k)
+        self.0.class(unit.len())
     }
 
     fn is_linear(&self) -> bool {
-        self.values.is_exact()
+        self.0.values().is_exact()
     }
 
     fn compress(&self, mut source: Source<'_>, _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
-        let (len, k) = (source.len(), self.amount.of(source.len()));
+        let (len, k) = (source.len(), self.0.of(source.len()));
         let draw = key.shared().draw();
         let values = source.drawn(draw, k, memo);
-        Drawn { len, draw, values: self.values.encode(values, key) }.into()
+        Drawn { len, draw, values: self.0.values().encode(values, key) }.into()
     }
 }

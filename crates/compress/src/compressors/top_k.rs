@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::tiled_top_k::TiledTopK;
-use super::{Amount, Coding};
+use super::{Coding, Kept};
 use crate::class::Class;
 use crate::compressor::Compressor;
 use crate::error::ParameterError;
@@ -19,10 +19,7 @@ use crate::text::Form;
 ///
 /// <https://arxiv.org/abs/1809.07599>
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TopK {
-    amount: Amount,
-    values: Coding,
-}
+pub struct TopK(Kept);
 
 pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "topk",
@@ -31,7 +28,7 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     equation: "C(x)_j = x_j for the k largest |x_j|, 0 elsewhere; k = ⌈ratio·d⌉",
     source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
     link: "https://arxiv.org/abs/1809.07599",
-    defaults: &[("values=f32", "how values are written")],
+    defaults: Kept::DEFAULTS,
     examples: &[
         "topk:0.1",
         "topk:k=3",
@@ -46,8 +43,7 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
         if args.flag("tiles") {
             return Ok(Arc::new(TiledTopK::parse(args)?));
         }
-        let values = args.named("values")?.unwrap_or_default();
-        Ok(Arc::new(TopK { amount: Amount::parse(args)?, values }))
+        Ok(Arc::new(TopK(Kept::parse(args)?)))
     },
 };
 
@@ -57,7 +53,7 @@ impl TopK {
     /// # Errors
     /// Where `ratio` is not in (0, 1].
     pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
-        Ok(Self { amount: Amount::ratio(ratio)?, values: Coding::default() })
+        Kept::ratio(ratio).map(Self)
     }
 
     /// Keeps `k` ≥ 1 coordinates of every unit.
@@ -65,18 +61,18 @@ impl TopK {
     /// # Errors
     /// Where `k` is 0.
     pub fn count(k: usize) -> Result<Self, ParameterError> {
-        Ok(Self { amount: Amount::count(k)?, values: Coding::default() })
+        Kept::count(k).map(Self)
     }
 
     /// Sends values in this format, or in levels; the rounding error stays in the residual.
     pub fn with_values(self, values: impl Into<Coding>) -> Self {
-        Self { values: values.into(), ..self }
+        Self(self.0.with_values(values))
     }
 }
 
 impl fmt::Display for TopK {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "topk:{}{}", self.amount, self.values.suffix())
+        write!(f, "topk:{}", self.0)
     }
 }
 
@@ -88,13 +84,12 @@ impl From<TopK> for Feedback {
 
 impl Compressor for TopK {
     fn class(&self, unit: &Unit) -> Class {
-        let k = self.amount.of(unit.len());
-        self.values.class(k as f64 / unit.len().max(1) as f64, k)
+        self.0.class(unit.len())
     }
 
     fn compress(&self, mut source: Source<'_>, _: &Unit, key: &Key, memo: &mut Memo) -> Payload {
-        let (len, k) = (source.len(), self.amount.of(source.len()));
+        let (len, k) = (source.len(), self.0.of(source.len()));
         let kept = source.largest(k, memo);
-        Sparse { len, indices: kept.indices, values: self.values.encode(kept.values, key) }.into()
+        Sparse { len, indices: kept.indices, values: self.0.values().encode(kept.values, key) }.into()
     }
 }

@@ -123,23 +123,37 @@ pub(crate) fn add(a: f32, rows: usize, rank: usize, p: &[f32], q: &[f32], start:
     }
 }
 
+/// Columns of which [`add_row`] holds the sums in registers.
+const BLOCK: usize = 64;
+
 dispatch! {
     /// A stretch of one row of [`add`], from this column on.
     fn add_row(a: f32, p: &[f32], q: &[f32], column: usize, y: &mut [f32]) {
         let columns = q.len() / p.len();
-        let mut buffer = [0.0f32; 256];
-        for (i, y) in y.chunks_mut(256).enumerate() {
-            let sum = &mut buffer[..y.len()];
+        let (blocks, rest) = y.as_chunks_mut::<BLOCK>();
+        for (i, y) in blocks.iter_mut().enumerate() {
+            let mut sums = [0.0f32; BLOCK];
             for (r, p) in p.iter().enumerate() {
-                let q = &q[r * columns + column + 256 * i..][..sum.len()];
+                let q: &[f32; BLOCK] = q[r * columns + column + i * BLOCK..].first_chunk().expect("a whole block");
                 if r == 0 {
-                    sum.iter_mut().zip(q).for_each(|(s, q)| *s = p * q);
+                    sums = q.map(|q| p * q);
                 } else {
-                    sum.iter_mut().zip(q).for_each(|(s, q)| *s += p * q);
+                    sums.iter_mut().zip(q).for_each(|(s, q)| *s += p * q);
                 }
             }
-            y.iter_mut().zip(&*sum).for_each(|(y, s)| *y += a * s);
+            y.iter_mut().zip(&sums).for_each(|(y, s)| *y += a * s);
         }
+        let (mut sums, start) = ([0.0f32; BLOCK], column + blocks.len() * BLOCK);
+        let sums = &mut sums[..rest.len()];
+        for (r, p) in p.iter().enumerate() {
+            let q = &q[r * columns + start..][..sums.len()];
+            if r == 0 {
+                sums.iter_mut().zip(q).for_each(|(s, q)| *s = p * q);
+            } else {
+                sums.iter_mut().zip(q).for_each(|(s, q)| *s += p * q);
+            }
+        }
+        rest.iter_mut().zip(sums).for_each(|(y, s)| *y += a * *s);
     }
 }
 

@@ -2,29 +2,19 @@
 //! the first byte.
 
 use bytemuck::Pod;
-use rayon::prelude::*;
 
 use crate::error::WireError;
-
-/// Bytes that a thread copies at a time.
-const TASK: usize = 1 << 18;
+use crate::room;
 
 pub(crate) fn put_floats(values: &[f32], out: &mut Vec<u8>) {
     put_words(bytemuck::cast_slice(values), u32::to_le, out);
 }
 
-pub(crate) fn put_words<W: Pod + Sync>(values: &[W], little: impl Fn(W) -> W, out: &mut Vec<u8>) {
+pub(crate) fn put_words<W: Pod>(values: &[W], little: impl Fn(W) -> W, out: &mut Vec<u8>) {
     if cfg!(target_endian = "big") {
         return values.iter().for_each(|v| out.extend_from_slice(bytemuck::bytes_of(&little(*v))));
     }
-    let bytes: &[u8] = bytemuck::cast_slice(values);
-    out.reserve(bytes.len());
-    let room = out.spare_capacity_mut()[..bytes.len()].par_chunks_mut(TASK);
-    room.zip(bytes.par_chunks(TASK)).for_each(|(room, bytes)| {
-        room.write_copy_of_slice(bytes);
-    });
-    // SAFETY: as many bytes behind the old ones have just been written.
-    unsafe { out.set_len(out.len() + bytes.len()) };
+    out.extend_from_slice(bytemuck::cast_slice(values));
 }
 
 pub(crate) fn varint_bytes(value: u64) -> usize {
@@ -95,25 +85,19 @@ impl<'a> Reader<'a> {
     }
 
     pub fn floats(&mut self, count: u64) -> Result<Vec<f32>, WireError> {
-        self.numbers(count, |w: u32| f32::from_bits(u32::from_le(w)))
+        let needed = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(4);
+        let bytes = self.take(needed, "values")?;
+        let mut values = room::take::<f32>(needed / 4);
+        let words = values.iter_mut().zip(bytes.as_chunks::<4>().0);
+        words.for_each(|(value, word)| *value = f32::from_le_bytes(*word));
+        Ok(values)
     }
 
-    pub fn numbers<W: Pod, T: Clone + Default + Send>(
-        &mut self,
-        count: u64,
-        read: impl Fn(W) -> T + Sync,
-    ) -> Result<Vec<T>, WireError> {
+    pub fn numbers<W: Pod, T>(&mut self, count: u64, read: impl Fn(W) -> T) -> Result<Vec<T>, WireError> {
         let size = size_of::<W>();
         let needed = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(size);
         let bytes = self.take(needed, "values")?;
-        let mut values = vec![T::default(); bytes.len() / size];
-        values.par_chunks_mut(TASK / size).zip(bytes.par_chunks(TASK / size * size)).for_each(|(values, bytes)| {
-            values
-                .iter_mut()
-                .zip(bytes.chunks_exact(size))
-                .for_each(|(v, c)| *v = read(bytemuck::pod_read_unaligned(c)));
-        });
-        Ok(values)
+        Ok(bytes.chunks_exact(size).map(|c| read(bytemuck::pod_read_unaligned(c))).collect())
     }
 }
 

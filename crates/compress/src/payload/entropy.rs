@@ -21,6 +21,7 @@ use rayon::prelude::*;
 use super::bytes::{Reader, put_varint, varint_bytes};
 use super::packed;
 use crate::error::WireError;
+use crate::room::{self, Room};
 
 /// Bits of a frequency.
 const PRECISION: u32 = 14;
@@ -139,7 +140,7 @@ impl Coded {
 }
 
 /// Reads `len` symbols below `alphabet`, of which `symbol` says what each is.
-pub(super) fn decode<S: Copy + Default + Send + Sync>(
+pub(super) fn decode<S: Room + Send + Sync>(
     reader: &mut Reader<'_>,
     len: usize,
     alphabet: usize,
@@ -164,7 +165,7 @@ pub(super) fn decode<S: Copy + Default + Send + Sync>(
         chunks.push((reader.take(8 * lanes, "a coder's states")?, reader.take(size, "coded symbols")?));
     }
     let table = model.table(symbol);
-    let mut symbols = vec![S::default(); len];
+    let mut symbols = room::take::<S>(len);
     let read = |(symbols, (states, words)): (&mut [S], (&[u8], &[u8]))| match lanes {
         1 => read::<1, S>(states, words, &table, symbols),
         _ => read::<LANES, S>(states, words, &table, symbols),

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::error::WireError;
+use crate::room::{self, Room};
 
 /// Symbols that a thread packs at a time, a multiple of eight.
 const TASK: usize = 1 << 16;
@@ -39,14 +40,14 @@ pub(super) fn put<S: Copy + Sync>(symbols: &[S], width: u32, number: impl Fn(S) 
 }
 
 /// Takes `len` symbols, all below `alphabet`, of just as many bytes as they need.
-pub(super) fn get<S: Copy + Default + Send>(
+pub(super) fn get<S: Room + Send>(
     bytes: &[u8],
     len: usize,
     width: u32,
     alphabet: usize,
     symbol: impl Fn(u16) -> S + Sync,
 ) -> Result<Vec<S>, WireError> {
-    let mut symbols = vec![S::default(); len];
+    let mut symbols = room::take::<S>(len);
     let tasks = symbols.par_chunks_mut(TASK).zip(bytes.par_chunks(TASK / 8 * width as usize));
     let most = tasks.map(|(symbols, bytes)| for_width!(width as usize, unpack, (bytes, &symbol, symbols)));
     if most.reduce(|| 0, u16::max) < alphabet as u16 || len == 0 {

@@ -30,6 +30,15 @@ pub(crate) enum Part<'a> {
     Whole(&'a dyn Add),
 }
 
+impl Part<'_> {
+    fn stretch(&self, start: usize, len: usize) -> Option<Stretch<'_>> {
+        match self {
+            Self::Places(indices, values) => Some(Stretch::new(indices, values, start, len)),
+            Self::Bits(_) | Self::Dense(_) | Self::Made(_) | Self::Whole(_) => None,
+        }
+    }
+}
+
 /// A bit a coordinate, and the values of either.
 #[derive(Clone, Copy)]
 pub(crate) struct Bits<'a> {
@@ -75,12 +84,12 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// The places from `start` on within `len` coordinates, if it is places and nothing else.
-    pub fn stretch(&self, start: usize, len: usize) -> Option<Stretch<'_>> {
-        match self.0.as_slice() {
-            [Part::Places(indices, values)] => Some(Stretch::new(indices, values, start, len)),
-            _ => None,
+    /// The places of every part from `start` on within `len` coordinates; nothing unless all are places.
+    pub fn stretches(&self, start: usize, len: usize) -> Vec<Stretch<'_>> {
+        if !self.0.iter().all(|part| matches!(part, Part::Places(..))) {
+            return Vec::new();
         }
+        self.0.iter().filter_map(|part| part.stretch(start, len)).collect()
     }
 
     /// y ← 0 at every coordinate that it names.

@@ -4,11 +4,13 @@
 //! sketching*): every worker sends [`Sketch::new`]; the sketches are averaged by [`mean`](crate::mean) or
 //! [`Sketch::merge`]; all find the [`Sketch::heaviest`] places of the result and send their exact values there.
 
+use super::Payload;
 use super::bytes::{Reader, put_floats, put_varint, varint_bytes};
 use super::kind::{Head, Kind};
 use super::prepared::{Add, Part};
 use crate::error::WireError;
-use crate::kernels::{finite, select, sketch, sweep};
+use crate::kernels::{finite, select, sketch};
+use crate::room;
 
 /// A count-sketch: it adds coordinate by coordinate to others of the same draw and shape, and decodes to the
 /// median estimate of every coordinate.
@@ -77,14 +79,22 @@ impl Sketch {
 
     /// What it says of every coordinate.
     pub fn estimate(&self) -> Vec<f32> {
-        let mut y = vec![0.0; self.len];
-        sweep::each(&mut y, |start, y| self.add(1.0, start, y));
+        let mut y = room::take(self.len);
+        sketch::estimate(&self.cells, self.rows, self.draw, &mut y);
         y
     }
 
     /// The `k` places of largest estimated magnitude, ascending; among equal ones the lowest win.
     pub fn heaviest(&self, k: usize) -> Vec<u32> {
-        select::largest(&mut self.estimate().as_slice(), k.min(self.len), &mut Vec::new()).indices
+        self.heaviest_by(k, &mut Vec::new())
+    }
+
+    /// The same with what is remembered from the last step, of which nothing but the time depends.
+    pub(crate) fn heaviest_by(&self, k: usize, memo: &mut Vec<u32>) -> Vec<u32> {
+        let estimate = self.estimate();
+        let heaviest = select::largest(&mut estimate.as_slice(), k.min(self.len), memo).indices;
+        room::give(Payload::floats(estimate));
+        heaviest
     }
 }
 

@@ -237,7 +237,7 @@ impl Dion {
         for (place, (u, matrix)) in self.matrices(cx.layout).into_iter().enumerate() {
             let r = second.as_ref().map_or(Vec::new(), |second| second.payloads[place].decode());
             let q = self.next_q(&matrix, r, &matrix.q(&shared.q[u], cx));
-            memos[u] = Memo { values: q.clone(), ..Memo::default() };
+            memos[u] = Memo::new(q.clone(), Vec::new());
             let mut p = Vector::from(first.payloads[u].decode());
             let (m, n) = (matrix.rows as f64, matrix.columns as f64);
             p.scale(if self.transposed { n / m } else { m / n }.sqrt() as f32);

@@ -100,8 +100,7 @@ impl PowerSgd {
 
     /// d = PQᵀ + λx, m = βm + d, and the move along m.
     fn step(&self, shared: &Shared, joint: Message, heard: Option<Message>, q: &[Vec<f32>], cx: &Cx<'_>) -> Next {
-        let memo =
-            |place: &Option<usize>| Memo { values: place.map_or(Vec::new(), |p| q[p].clone()), ..Memo::default() };
+        let memo = |place: &Option<usize>| Memo::new(place.map_or(Vec::new(), |p| q[p].clone()), Vec::new());
         let memos = self.second(cx.layout).iter().map(memo).collect();
         if self.common == LocalGradient::default() {
             return Next::Done(Decision { heard, memos, ..Move::Direction(joint).into() });

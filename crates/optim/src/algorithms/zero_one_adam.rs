@@ -118,15 +118,7 @@ impl ZeroOneAdam {
     /// The moments after an exchange in which everybody heard this.
     fn moments(&self, now: &Moments, heard: &Message, cx: &Cx<'_>) -> Moments {
         let mut next = now.clone();
-        let mut heard_as = Vector::zeros(cx.layout.len());
-        heard_as.add_decoded(1.0, heard, cx.layout);
-        match self.is_exact(cx) {
-            true => next.take_in(&self.adam, &heard_as),
-            false => {
-                heard_as.keep_where(&next.v);
-                next.m = heard_as;
-            }
-        }
+        next.hear(&self.adam, heard, self.is_exact(cx), cx.layout);
         next
     }
 }

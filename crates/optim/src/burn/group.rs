@@ -92,7 +92,7 @@ impl GroupConfig {
         let x = places.read(model)?;
         let links = self.links().cloned();
         let (method, compressor) = (self.method().clone(), self.compressor().clone());
-        let cluster = Cluster::over(method, compressor, layout, self.seed(), &x, mail)?;
+        let cluster = Cluster::over(method, compressor, layout, self.seed(), x.as_slice(), mail)?;
         if let Some(warning) = cluster.warning() {
             tracing::warn!("{warning}");
         }
@@ -133,25 +133,45 @@ impl<P: Mail> Group<P> {
         model: &M,
         grads: Vec<Option<GradientsParams>>,
     ) -> Result<Round, RoundError> {
+        let flatten = |group: &Self, worker, grads: Option<GradientsParams>| {
+            grads.map(|grads| group.flatten(model, worker, grads)).transpose()
+        };
         self.round_of(lr, model, grads, flatten)
     }
 
-    /// As [`partial_round`](Self::partial_round), with gradients that are flat already.
-    pub(crate) fn round_flat<M: Module>(
+    /// As [`partial_round`](Self::partial_round), with gradients that were [flattened](Self::flatten) before: at an
+    /// earlier step, say.
+    ///
+    /// # Errors
+    /// As [`round`](Self::round).
+    pub fn round_flat<M: Module>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         model: &M,
         grads: Vec<Option<Gradient>>,
     ) -> Result<Round, RoundError> {
-        self.round_of(lr, model, grads, |_, _, _, gradient| Ok(gradient))
+        self.round_of(lr, model, grads, |group, worker, grads: Option<Gradient>| match grads {
+            Some(Gradient { vector, .. }) if vector.len() != group.layout().len() => {
+                Err(RoundError::Length { worker, given: vector.len(), expected: group.layout().len() })
+            }
+            grads => Ok(grads),
+        })
+    }
+
+    /// A worker's gradient in the order of [`layout`](Self::layout).
+    ///
+    /// # Errors
+    /// Where it is not one of this model.
+    pub fn flatten<M: Module>(&self, model: &M, worker: usize, grads: GradientsParams) -> Result<Gradient, RoundError> {
+        Ok(flatten(&self.places, model, worker, grads)?)
     }
 
     fn round_of<M: Module, G>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         model: &M,
-        grads: Vec<Option<G>>,
-        flatten: impl Fn(&Places, &M, usize, G) -> Result<Gradient, ModelError>,
+        grads: Vec<G>,
+        flatten: impl Fn(&Self, usize, G) -> Result<Option<Gradient>, RoundError>,
     ) -> Result<Round, RoundError> {
         let first = self.cluster.seats().start;
         let (given, workers) = (grads.len(), self.cluster.seats().len());
@@ -172,14 +192,14 @@ impl<P: Mail> Group<P> {
         if failed.is_empty() {
             for (worker, grads) in self.cluster.seats().zip(grads) {
                 flat.push(None);
-                let Some(grads) = grads else { continue };
-                match flatten(&self.places, model, worker, grads) {
-                    Ok(mut gradient) => {
+                match flatten(self, worker, grads) {
+                    Ok(None) => {}
+                    Ok(Some(mut gradient)) => {
                         let x = self.cluster.node(worker).unwrap_or(&step.x);
-                        step.preparation.apply(&mut gradient, x, self.cluster.layout());
+                        step.preparation.apply(&mut gradient, x.as_slice(), self.cluster.layout());
                         flat[worker - first] = Some(gradient);
                     }
-                    Err(error) => failed.push((worker, error.into())),
+                    Err(error) => failed.push((worker, error)),
                 }
             }
         }
@@ -239,7 +259,7 @@ impl<P: Mail> Group<P> {
 
     /// The model that a worker is to compute its gradient at: under gossip its own, otherwise the common one.
     pub fn model_of<M: Module>(&self, worker: usize, model: &M) -> M {
-        let own = self.cluster.node(worker).map(|x| self.places.write(model.clone(), x));
+        let own = self.cluster.node(worker).map(|x| self.places.write(model.clone(), x.as_slice()));
         own.and_then(Result::ok).unwrap_or_else(|| model.clone())
     }
 
@@ -412,7 +432,7 @@ impl<P: Mail> Group<P> {
             return Ok(());
         }
         let x = places.read(model)?;
-        self.parked.relay(&mut self.cluster, layout, &x).map_err(RoundError::host)?;
+        self.parked.relay(&mut self.cluster, layout, x.as_slice()).map_err(RoundError::host)?;
         self.share = Vec::new();
         self.places = places;
         Ok(())

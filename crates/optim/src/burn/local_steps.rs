@@ -141,7 +141,7 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
 
     /// Refuses a gradient that is not finite.
     fn check(&self, worker: usize, g: &Gradient) -> Result<(), RoundError> {
-        let Some(at) = backburn_compress::first_non_finite(g.vector.as_slice()) else { return Ok(()) };
+        let Some(at) = g.vector.first_non_finite() else { return Ok(()) };
         let p = self.group.layout().parameter_at(at).expect("the coordinate lies within the layout");
         let (path, coordinate, value) = (p.path.clone(), at - p.range.start, g.vector.as_slice()[at]);
         Err(RoundError::NonFinite { step: self.group.steps(), worker, path, coordinate, value })

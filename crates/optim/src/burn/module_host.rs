@@ -60,7 +60,7 @@ impl<M: Module, H: ModuleHost<M>> Served<'_, M, H> {
     /// The model at which something is asked for, where that is not one that is there already.
     fn elsewhere(&self, worker: usize, at: &Option<Vector>) -> Result<Option<M>, RoundError> {
         Ok(match at {
-            Some(x) => Some(self.places.write(own(self.nodes, self.first, worker, self.model).clone(), x)?),
+            Some(x) => Some(self.places.write(own(self.nodes, self.first, worker, self.model).clone(), x.as_slice())?),
             None => None,
         })
     }
@@ -76,7 +76,7 @@ impl<M: Module, H: ModuleHost<M>> Host for Served<'_, M, H> {
                 let grads = self.host.gradient(worker, there, *batches)?;
                 let mut gradient = flatten(self.places, there, worker, grads)?;
                 let x = if self.preparation.needs_x() { self.places.read(there)? } else { Vector::new() };
-                self.preparation.apply(&mut gradient, &x, self.layout);
+                self.preparation.apply(&mut gradient, x.as_slice(), self.layout);
                 Ok(Reply::Gradient(gradient))
             }
             Ask::Loss { at } => {

@@ -72,14 +72,14 @@ impl Round {
 
     fn move_on<M: Module>(self, model: M) -> M {
         match self.decided.change() {
-            crate::Change::To(y) => weights::change(&self.places, model, &y, Change::Set),
+            crate::Change::To(y) => weights::change(&self.places, model, y.as_slice(), Change::Set),
             crate::Change::By(mut u) => {
                 for (index, p) in self.decided.layout().parameters().iter().enumerate() {
                     if let Some(share) = self.share.get(index).filter(|share| **share != 1.0) {
                         u.as_mut_slice()[p.range.clone()].iter_mut().for_each(|u| *u *= share);
                     }
                 }
-                weights::change(&self.places, model, &u, Change::Add)
+                weights::change(&self.places, model, u.as_slice(), Change::Add)
             }
         }
     }
@@ -97,7 +97,7 @@ impl Round {
                 let layout = self.decided.layout();
                 let mut flat = Vector::zeros(layout.len());
                 flat.add_decoded(1.0, d, layout);
-                Ok(unflatten(&self.places, &self.found, &flat))
+                Ok(unflatten(&self.places, &self.found, flat.as_slice()))
             }
             _ => Err(StepIsOwned),
         }

@@ -231,7 +231,7 @@ impl Optimizer for Solo {
             copy_into(tensor.to_data(), x.as_mut_slice());
         }
         if MISFITS.with_borrow(Option::is_some) {
-            let fits = state.as_ref().is_none_or(|state| self.would_fit(state, &shape, &x));
+            let fits = state.as_ref().is_none_or(|state| self.would_fit(state, &shape, x.as_slice()));
             MISFITS.with_borrow_mut(|misfits| *misfits = misfits.map(|n| n + usize::from(!fits)));
             return (tensor, state);
         }
@@ -244,15 +244,15 @@ impl Optimizer for Solo {
             Probe::add(&self.probe.rejected, 1);
             return (tensor, state);
         }
-        let Ok((ordinal, mut cluster)) = self.resume(state, &shape, &x) else {
+        let Ok((ordinal, mut cluster)) = self.resume(state, &shape, x.as_slice()) else {
             Probe::add(&self.probe.rejected, 1);
             return (tensor, None);
         };
         match self.decide(lr, grad, &mut cluster, &x) {
             Some(change) => {
                 let tensor = match change {
-                    crate::Change::By(u) => changed(tensor, &u, Change::Add),
-                    crate::Change::To(y) => changed(tensor, &y, Change::Set),
+                    crate::Change::By(u) => changed(tensor, u.as_slice(), Change::Add),
+                    crate::Change::To(y) => changed(tensor, y.as_slice(), Change::Set),
                 };
                 Probe::add(&self.probe.steps, 1);
                 Probe::add(&self.probe.rounds, u64::from(ordinal == 0));

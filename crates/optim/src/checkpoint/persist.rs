@@ -331,10 +331,12 @@ impl Visitor for Saver<'_> {
     fn vector(&mut self, name: &str, _: Role, x: &mut Vector) {
         if x.len() == self.layout.len() {
             for p in self.layout.parameters() {
-                self.snapshot.vectors.insert(piece(&self.prefix, name, &p.path), x[p.range.clone()].to_vec());
+                self.snapshot
+                    .vectors
+                    .insert(piece(&self.prefix, name, &p.path), x.as_slice()[p.range.clone()].to_vec());
             }
         } else {
-            self.snapshot.vectors.insert(format!("{}{name}", self.prefix), x.to_vec());
+            self.snapshot.vectors.insert(format!("{}{name}", self.prefix), x.as_slice().to_vec());
         }
     }
 
@@ -463,7 +465,7 @@ impl Loader<'_> {
             self.used.insert(format!("{place}.{}", scalars.len()));
             scalars.push(scalar);
         }
-        Ok(Memo { values, scalars, ..Memo::default() })
+        Ok(Memo::new(values, scalars))
     }
 
     /// A piece of an owner that was read, or of one that there is not, which nobody asked for.
@@ -503,7 +505,7 @@ impl Visitor for Loader<'_> {
     }
 
     fn vector(&mut self, name: &str, role: Role, x: &mut Vector) {
-        match self.vector_of(name, role, x) {
+        match self.vector_of(name, role, x.as_slice()) {
             Ok(saved) => *x = saved.into(),
             Err(error) => self.fail(error),
         }

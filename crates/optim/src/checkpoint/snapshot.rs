@@ -83,7 +83,7 @@ pub enum SnapshotError {
     Parts(String),
     /// Something that only means anything for its own worker.
     #[error(
-        "`{0}` belongs to its own worker and cannot be divided among another number of workers: the server's h would no longer be the mean of theirs. Resume with as many workers, or start anew from the weights"
+        "`{0}` is its own worker's alone, and cannot be divided among another number of workers. Resume with as many workers, or start anew from the weights"
     )]
     Indivisible(String),
     /// A worker whose state is of another step than the others': its residual stands in units of

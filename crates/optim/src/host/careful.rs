@@ -17,16 +17,6 @@ pub(crate) const LOUD: f64 = 1e12;
 /// Adding less than this moves no f32 beyond the largest: it is under half its last place.
 const STILL: f64 = (1u128 << 102) as f64;
 
-/// Coordinates of a task.
-const TASK: usize = 1 << 16;
-
-/// max |x|; infinite or NaN where some coordinate is.
-pub(crate) fn peak(x: &[f32]) -> f32 {
-    // Magnitudes are ordered as their bits are, NaN above all.
-    let most = |x: &[f32]| x.iter().fold(0i32, |m, x| m.max((x.to_bits() & 0x7fff_ffff) as i32));
-    f32::from_bits(x.par_chunks(TASK).map(most).reduce(|| 0, i32::max) as u32)
-}
-
 /// The path of the parameter that holds this coordinate.
 pub(crate) fn path_at(coordinate: usize, layout: &Layout) -> String {
     layout.parameter_at(coordinate).map(|p| p.path.clone()).unwrap_or_default()
@@ -39,7 +29,7 @@ pub(crate) fn bound_of(payload: &Payload) -> f64 {
         return bound;
     }
     // The bound is too wide: a sum whose parts cancel, a product of large factors.
-    f64::from(peak(&payload.decode()))
+    f64::from(Vector::from(payload.decode()).peak())
 }
 
 /// The same of a message, or the path of what is not finite.
@@ -85,8 +75,8 @@ pub(crate) fn check_move(
 }
 
 /// The path of the first coordinate that is not finite.
-fn finite(x: &[f32], layout: &Layout) -> Result<(), String> {
-    match backburn_compress::first_non_finite(x) {
+fn finite(x: &Vector, layout: &Layout) -> Result<(), String> {
+    match x.first_non_finite() {
         None => Ok(()),
         Some(at) => Err(path_at(at, layout)),
     }
@@ -112,7 +102,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn at(&mut self, x: &[f32]) {
+    fn at(&mut self, x: &Vector) {
         if let Err(path) = finite(x, self.layout) {
             self.bad.get_or_insert((self.worker, path));
         }
@@ -150,7 +140,7 @@ impl Visitor for Look<'_> {
         if let Some(applied) = residual.applied() {
             let mut owed = residual.corrected().clone();
             owed.add_decoded(-1.0, applied, self.layout);
-            self.at(owed.as_slice());
+            self.at(&owed);
         }
         self.memos(name, residual.memos_mut());
     }

@@ -20,13 +20,13 @@ use crate::{AnyAlgorithm, Ask, Cx, Owner, Role, SetupError, Vector, Visitor};
 ///
 /// // f_i(x) = ½‖x − i‖² for three workers, of which each says one coordinate a step.
 /// let mut x = Vector::zeros(4);
-/// let mut cluster = Cluster::new("ef-sgd".parse()?, "topk:1".parse()?, Layout::flat(4)?, 3, 7, &x)?;
+/// let mut cluster = Cluster::new("ef-sgd".parse()?, "topk:1".parse()?, Layout::flat(4)?, 3, 7, x.as_slice())?;
 /// for _ in 0..200 {
 ///     let at = x.clone();
-///     let mut host = |worker: usize, _: &Ask| Ok(Reply::gradient(at.iter().map(|x| x - worker as f32).collect::<Vec<_>>()));
+///     let mut host = |worker: usize, _: &Ask| Ok(Reply::gradient(at.as_slice().iter().map(|x| x - worker as f32).collect::<Vec<_>>()));
 ///     cluster.round(0.1, &x, &mut host)?.apply(&mut x);
 /// }
-/// assert!(x.iter().all(|x| (x - 1.0).abs() < 0.1));
+/// assert!(x.as_slice().iter().all(|x| (x - 1.0).abs() < 0.1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -21,7 +21,7 @@ use crate::{Bytes, MailError, RoundError, SetupError, Transport, TransportError}
 ///         let mut x = Vector::zeros(3);
 ///         let (method, compressor) = ("ef-sgd".parse().unwrap(), "sign:scaled".parse().unwrap());
 ///         let layout = Layout::flat(3).unwrap();
-///         let mut cluster = Cluster::over(method, compressor, layout, 7, &x, Encoded::new(link)).unwrap();
+///         let mut cluster = Cluster::over(method, compressor, layout, 7, x.as_slice(), Encoded::new(link)).unwrap();
 ///         let mut host = |worker: usize, _: &Ask| Ok(Reply::gradient(vec![worker as f32; 3]));
 ///         cluster.round(1.0, &x, &mut host).unwrap().apply(&mut x);
 ///         x

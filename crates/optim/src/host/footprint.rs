@@ -29,7 +29,7 @@ impl AnyAlgorithm {
             Layout::new(vec![("x".into(), vec![SIDE, SIDE])], Scope::Parameter, 0).map_err(SetupError::from)?;
         let d = layout.len();
         let mut x: Vector = (0..d).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect::<Vec<f32>>().into();
-        let mut cluster = Cluster::new(self.clone(), compressor.clone(), layout, WORKERS, 7, &x)?;
+        let mut cluster = Cluster::new(self.clone(), compressor.clone(), layout, WORKERS, 7, x.as_slice())?;
         let mut said: f64 = 0.0;
         for _ in 0..2 {
             let g = x.clone();

@@ -85,7 +85,7 @@ impl Letter {
 /// # use backburn_optim::{Ask, Cluster, Reply};
 /// let mail = Without(1, InProcess::new(2));
 /// let mut x = Vector::zeros(2);
-/// let mut cluster = Cluster::over("sgd".parse()?, "identity".parse()?, Layout::flat(2)?, 7, &x, mail)?;
+/// let mut cluster = Cluster::over("sgd".parse()?, "identity".parse()?, Layout::flat(2)?, 7, x.as_slice(), mail)?;
 /// let decided = cluster.round(1.0, &x, &mut |_, _: &Ask| Ok(Reply::gradient(vec![1.0, 1.0])))?;
 /// decided.apply(&mut x);
 /// assert_eq!(x.as_slice(), [-0.5, -0.5]); // an absent worker counts as zero, never as a smaller n

@@ -84,7 +84,7 @@ impl Visitor for Recorder {
 
     fn vector(&mut self, _: &str, role: Role, x: &mut Vector) {
         if role == Role::Residual {
-            self.last().owed += square(x);
+            self.last().owed += x.square();
         }
     }
 
@@ -95,10 +95,10 @@ impl Visitor for Recorder {
     fn memos(&mut self, _: &str, _: &mut Vec<Memo>) {}
 
     fn residual(&mut self, _: &str, residual: &mut Residual, layout: &Layout) {
-        let before = square(residual.corrected());
+        let before = residual.corrected().square();
         let sent = residual.applied().map(|m| m.payloads.iter().map(|p| p.sent()).sum::<usize>());
         residual.materialise(layout);
-        let after = square(residual.corrected());
+        let after = residual.corrected().square();
         let seen = self.last();
         seen.owed += after;
         seen.density = sent.map(|s| s as f64 / layout.len() as f64);
@@ -108,8 +108,4 @@ impl Visitor for Recorder {
 
 fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-fn square(x: &[f32]) -> f64 {
-    x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum()
 }

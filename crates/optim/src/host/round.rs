@@ -50,7 +50,7 @@ pub fn mean_of_nodes<'a>(nodes: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec
         if mean.is_empty() {
             mean = Vector::zeros(node.len());
         }
-        mean.iter_mut().zip(node).for_each(|(x, y)| *x += y / n);
+        mean.as_mut_slice().iter_mut().zip(node).for_each(|(x, y)| *x += y / n);
     }
     mean
 }
@@ -104,9 +104,9 @@ fn serve_first(
     if reads && x.len() != frame.layout.len() {
         return Err(RoundError::X { given: x.len(), expected: frame.layout.len() });
     }
-    let x_peak = if reads { careful::peak(x) } else { 0.0 };
+    let x_peak = if reads { x.peak() } else { 0.0 };
     if !x_peak.is_finite() {
-        let at = x.iter().position(|x| !x.is_finite()).unwrap_or(0);
+        let at = x.first_non_finite().unwrap_or(0);
         return Err(RoundError::Overflow { step: states.step, what: "x", path: careful::path_at(at, &frame.layout) });
     }
     let present: Vec<bool> = frame.seats.clone().map(|w| host.is_present(w)).collect();
@@ -158,16 +158,16 @@ fn check(view: &View<'_>, worker: usize, g: &mut Gradient) -> Result<f32, RoundE
         let known = layout.parameters();
         let unknown = || RoundError::Missing { worker, parameter: *parameter, parameters: known.len() };
         let range = known.get(*parameter).ok_or_else(unknown)?.range.clone();
-        g.vector[range].fill(0.0);
+        g.vector.clear_range(range);
     }
-    let peak = careful::peak(&g.vector);
+    let peak = g.vector.peak();
     if peak.is_finite() {
         return Ok(peak);
     }
-    let at = g.vector.iter().position(|x| !x.is_finite()).unwrap_or(0);
+    let at = g.vector.first_non_finite().unwrap_or(0);
     let parameter = layout.parameter_at(at).expect("the coordinate lies within the layout");
     let coordinate = at - parameter.range.start;
-    let (step, path, value) = (view.step, parameter.path.clone(), g.vector[at]);
+    let (step, path, value) = (view.step, parameter.path.clone(), g.vector.as_slice()[at]);
     Err(RoundError::NonFinite { step, worker, path, coordinate, value })
 }
 
@@ -486,7 +486,7 @@ impl<'a, M: Mail> Step<'a, M> {
     /// The mean of this process's nodes, under gossip.
     fn mean_node(&self) -> Option<Vector> {
         let nodes = &self.states.nodes;
-        (!nodes.is_empty()).then(|| mean_of_nodes(nodes.iter().map(|node| &node[..])))
+        (!nodes.is_empty()).then(|| mean_of_nodes(nodes.iter().map(Vector::as_slice)))
     }
 
     /// A parameter that no worker used does not move.
@@ -502,8 +502,8 @@ impl<'a, M: Mail> Step<'a, M> {
             Move::Jump(y) => {
                 for unit in unused {
                     let range = units[*unit as usize].range.clone();
-                    if let Some(x) = self.x.get(range.clone()) {
-                        y[range].copy_from_slice(x);
+                    if range.end <= self.x.len() {
+                        y.copy_range(range, self.x);
                     }
                 }
             }

@@ -59,7 +59,7 @@ impl Reply {
 ///     fn answer(&mut self, worker: usize, ask: &Ask) -> Result<Reply, RoundError> {
 ///         match ask {
 ///             Ask::Gradient { at, .. } => {
-///                 let x = at.as_deref().unwrap_or(self.x);
+///                 let x = at.as_ref().map_or(self.x, |at| at.as_slice());
 ///                 Ok(Reply::gradient(vec![x[0] - self.centres[worker]]))
 ///             }
 ///             Ask::Loss { .. } => Err(RoundError::Unserved("a loss")),
@@ -72,12 +72,13 @@ impl Reply {
 /// }
 ///
 /// let mut x = Vector::zeros(1);
-/// let mut cluster = Cluster::new("ef-sgd".parse()?, "sign:scaled".parse()?, Layout::flat(1)?, 2, 7, &x)?;
+/// let mut cluster = Cluster::new("ef-sgd".parse()?, "sign:scaled".parse()?, Layout::flat(1)?, 2, 7, x.as_slice())?;
 /// for step in 0..100 {
-///     let decided = cluster.round(0.5, &x, &mut Quadratic { x: &x.clone(), centres: [1.0, 3.0], step })?;
+///     let decided = cluster.round(0.5, &x, &mut Quadratic { x: x.clone().as_slice(), centres: [1.0, 3.0], step })?;
 ///     decided.apply(&mut x);
 /// }
-/// assert!(x[0] > 1.0 && x[0] < 3.0);
+/// let x = x.as_slice()[0];
+/// assert!(x > 1.0 && x < 3.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Host {

@@ -39,7 +39,7 @@ impl Silence {
         local.visit(&mut Aside { silence: &mut silence, len: layout.len(), clear: true }, layout);
         if x.len() == layout.len() {
             let mut x = x.clone();
-            silence.ranges.iter().for_each(|range| x[range.clone()].fill(0.0));
+            silence.ranges.iter().for_each(|range| x.clear_range(range.clone()));
             silence.x = Some(x);
         }
         silence
@@ -130,10 +130,10 @@ impl Visitor for Aside<'_> {
         if x.len() != self.len {
             return;
         }
-        let slices = self.silence.ranges.iter().map(|range| x[range.clone()].to_vec()).collect();
+        let slices = self.silence.ranges.iter().map(|range| x.as_slice()[range.clone()].to_vec()).collect();
         self.silence.vectors.insert(name.into(), slices);
         if self.clear {
-            self.silence.ranges.iter().for_each(|range| x[range.clone()].fill(0.0));
+            self.silence.ranges.iter().for_each(|range| x.clear_range(range.clone()));
         }
     }
 

@@ -32,7 +32,7 @@ fn every_method_resumes_bit_for_bit() {
             second.attempts = first.attempts;
             second.follow(&attempts[cut..]);
             assert!(
-                whole.x.iter().zip(second.x.as_slice()).all(|(a, b)| a.to_bits() == b.to_bits()),
+                whole.x.as_slice().iter().zip(second.x.as_slice()).all(|(a, b)| a.to_bits() == b.to_bits()),
                 "{what}: x, cut {cut}"
             );
             // Bytes hold maps in no certain order.

@@ -50,7 +50,7 @@ fn law_2_identity_gives_the_parent() {
                 let lr = if t == 3 { 0.0 } else { scale * [0.1, 0.02][(t / 6) as usize] };
                 run.whole(lr);
                 textbook.step(lr);
-                close(&wide(&run.x), &textbook.x, 1e-4, &format!("{method}, n {n}, seed {seed}, step {t}"));
+                close(&wide(run.x.as_slice()), &textbook.x, 1e-4, &format!("{method}, n {n}, seed {seed}, step {t}"));
             }
         }
     }
@@ -147,6 +147,6 @@ fn powersgd_is_its_textbook_recursion() {
         x.iter_mut().zip(&moved).for_each(|(x, d)| *x -= lr * d);
         m = Some(moved);
         run.whole(lr);
-        close(&wide(&run.x), &x, 1e-3, &format!("step {t}"));
+        close(&wide(run.x.as_slice()), &x, 1e-3, &format!("step {t}"));
     }
 }

@@ -85,7 +85,7 @@ fn theorem_iv_x_stays_near_the_span_of_the_gradients() {
                     basis.push(g.iter().map(|g| g / norm).collect());
                 }
             }
-            let mut away = wide(&run.x);
+            let mut away = wide(run.x.as_slice());
             reduce(&basis, &mut away);
             let away = away.iter().map(|x| x * x).sum::<f64>();
             let owed = run.states().mean(2, "residual", |_| 1.0).iter().map(|e| e * e).sum::<f64>();
@@ -102,16 +102,16 @@ fn theorem_1_instance(method: &str, gamma: f64, sigma: f64, steps: usize, seeds:
         let mut x = Flat::from(vec![0.0, -1.0]);
         let layout = Layout::flat(2).unwrap();
         let mut cluster =
-            Cluster::new(method.parse().unwrap(), "topk:k=1".parse().unwrap(), layout, 1, seed, &x).unwrap();
+            Cluster::new(method.parse().unwrap(), "topk:k=1".parse().unwrap(), layout, 1, seed, x.as_slice()).unwrap();
         let mut random = Philox::new(Key { stream: Stream::own(8), ..Key::new(seed) }.draw());
         for mean in &mut means {
-            *mean += x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / seeds as f64;
+            *mean += x.as_slice().iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / seeds as f64;
             let noise = [[2.0, 0.0], [0.0, 1.0], [-2.0, -1.0]][random.below(3) as usize];
             let here = x.clone();
             let mut host = |_: usize, ask: &Ask| match ask {
                 Ask::Gradient { batches: 0, .. } => Ok(Reply::gradient(here.clone())),
                 Ask::Gradient { .. } => Ok(Reply::gradient(
-                    here.iter().zip(noise).map(|(x, n): (&f32, f32)| x + scale * n).collect::<Vec<f32>>(),
+                    here.as_slice().iter().zip(noise).map(|(x, n): (&f32, f32)| x + scale * n).collect::<Vec<f32>>(),
                 )),
                 Ask::Loss { .. } => Err(RoundError::Unserved("a loss")),
             };
@@ -145,22 +145,22 @@ fn escapes(method: &str, compressor: &str, seed: u64, n: usize) -> bool {
     let mut x = Flat::zeros(100);
     let layout = Layout::flat(100).unwrap();
     let (method, compressor) = (method.parse().unwrap(), compressor.parse().unwrap());
-    let mut cluster = Cluster::new(method, compressor, layout, n, seed, &x).unwrap();
+    let mut cluster = Cluster::new(method, compressor, layout, n, seed, x.as_slice()).unwrap();
     for _ in 0..400 {
         let here = x.clone();
         let mut host = |_: usize, ask: &Ask| {
             Ok(match ask {
                 Ask::Gradient { at, .. } => {
-                    let mut g = at.as_deref().unwrap_or(&here).to_vec();
+                    let mut g = at.as_ref().unwrap_or(&here).as_slice().to_vec();
                     g[0] = g[0].powi(3) - g[0];
                     Reply::gradient(g)
                 }
-                Ask::Loss { at } => Reply::Loss(f(at.as_ref().unwrap_or(&here))),
+                Ask::Loss { at } => Reply::Loss(f(at.as_ref().unwrap_or(&here).as_slice())),
             })
         };
         let decided = cluster.round(0.05, &x, &mut host).unwrap();
         decided.apply(&mut x);
-        if f(&x) <= -0.125 {
+        if f(x.as_slice()) <= -0.125 {
             return true;
         }
     }
@@ -186,7 +186,7 @@ fn law_10_perturbed_compressed_sgd_escapes_the_saddle() {
 fn escapes_beside_noise(method: &str) -> bool {
     let mut x = Flat::from(vec![0.01, 0.0]);
     let (method, compressor) = (method.parse().unwrap(), "topk:k=1".parse().unwrap());
-    let mut cluster = Cluster::new(method, compressor, Layout::flat(2).unwrap(), 1, 3, &x).unwrap();
+    let mut cluster = Cluster::new(method, compressor, Layout::flat(2).unwrap(), 1, 3, x.as_slice()).unwrap();
     for t in 0..600 {
         let here = x.as_slice()[0];
         let mut host = |_: usize, ask: &Ask| match ask {
@@ -215,7 +215,8 @@ fn law_10_resets_bring_it_back_to_where_f_was_less() {
         let ends = |method: &str, n: usize| {
             let mut x = Flat::zeros(20);
             let (method, compressor) = (method.parse().unwrap(), "topk:0.3".parse().unwrap());
-            let mut cluster = Cluster::new(method, compressor, Layout::flat(20).unwrap(), n, seed, &x).unwrap();
+            let mut cluster =
+                Cluster::new(method, compressor, Layout::flat(20).unwrap(), n, seed, x.as_slice()).unwrap();
             let f = |x: &[f32]| x.iter().map(|x| 0.5 * f64::from(*x).powi(2)).sum::<f64>();
             for _ in 0..66 {
                 let here = x.clone();

@@ -88,7 +88,7 @@ impl World {
         let compressor: AnyCompressor = compressor.parse().unwrap_or_else(|e| panic!("{compressor}: {e}"));
         let x = backburn_compress::Vector::zeros(self.layout.len());
         let mail = LossyMail::new(self.workers);
-        let cluster = Cluster::over(algorithm, compressor, self.layout.clone(), self.seed, &x, mail)?;
+        let cluster = Cluster::over(algorithm, compressor, self.layout.clone(), self.seed, x.as_slice(), mail)?;
         Ok(Run { world: self.clone(), cluster, x, attempts: 0, served: Vec::new(), moved: None, bytes: 0 })
     }
 }
@@ -286,7 +286,7 @@ impl Visitor for States {
             let e = wide(x.as_slice());
             self.owed.push(Owed { owner: self.owner, p: e.clone(), e, applied: vec![0.0; self.d] });
         }
-        self.vectors.insert(format!("{}{name}", self.owner), x.to_vec());
+        self.vectors.insert(format!("{}{name}", self.owner), x.as_slice().to_vec());
     }
     fn scalar(&mut self, name: &str, x: &mut f64) {
         self.numbers.insert(format!("{}{name}", self.owner), *x);

@@ -67,9 +67,7 @@ pub trait Experiment: Send + Sync {
 
     /// Results made up that turn every claim each way.
     #[cfg(test)]
-    fn witnesses(&self) -> Vec<crate::record::made::Witness> {
-        Vec::new()
-    }
+    fn witnesses(&self) -> Vec<crate::record::made::Witness>;
 
     /// The figure, of the rows.
     fn figure(&self, results: &Results) -> Figure;

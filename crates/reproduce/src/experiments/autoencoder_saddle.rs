@@ -169,13 +169,13 @@ impl Experiment for AutoencoderSaddle {
             let value = f64::from(loss.clone().into_scalar::<f32>());
             let grads = GradientsParams::from_grads((loss * weight).backward(), look.model);
             let mut g = look.places.flatten(look.model, grads)?;
-            let norm = crate::problems::square(&g.vector).sqrt();
+            let norm = crate::problems::square(g.vector.as_slice()).sqrt();
             let done = look.step as f64 / steps as f64;
             let sigma = curve.setting * ((1.0 - done) / (1.0 - FADE)).min(1.0);
             if sigma > 0.0 {
                 let mut random =
                     Philox::new(Key { step: look.step, stream: Stream::AUTOENCODER, ..Key::new(seed) }.draw());
-                g.vector.iter_mut().for_each(|g| *g += sigma as f32 * random.normal());
+                g.vector.as_mut_slice().iter_mut().for_each(|g| *g += sigma as f32 * random.normal());
             }
             Ok(Found { loss: value, gradient: g, seen: norm })
         })?;

@@ -220,7 +220,7 @@ impl Experiment for CifarRandomK {
         made = made.path(GROUP, "0.1 %", TRAIN_LOSS, &[(1.0, 2.0), (2.0, 1.5), (3.0, 1.2), (4.0, 1.0)]);
         let path = |curve: &str, late| made.clone().path(GROUP, curve, TRAIN_LOSS, &falling(late));
         let mixed = |curve: &str, one: f64, other: f64| {
-            let of = |seed: u64| falling(if seed % 2 == 0 { one } else { other }).to_vec();
+            let of = |seed: u64| falling(if seed.is_multiple_of(2) { one } else { other }).to_vec();
             made.clone().paths(GROUP, curve, TRAIN_LOSS, (1..=MADE_SEEDS).map(|seed| (seed, of(seed))))
         };
         let with = |curve: &str, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);

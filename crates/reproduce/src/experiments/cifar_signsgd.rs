@@ -118,7 +118,7 @@ impl CifarSignSgd {
         Ok(RunConfig {
             model: task.map_or(ModelKind::ConvNet, |t| t.model),
             subset: setup.scale.pick(100, 3000, 0),
-            epochs: setup.scale.pick(1.0, 5.0, 200.0) / if curve.setting == TUNING { 2.0 } else { 1.0 },
+            epochs: setup.scale.pick(4.0, 5.0, 200.0) / if curve.setting == TUNING { 2.0 } else { 1.0 },
             partition: if curve.workers > 1 { Partition::ByClass } else { Partition::Iid },
             augment: setup.scale == Scale::Paper,
             schedule: match curve.setting == TUNING {
@@ -177,7 +177,7 @@ impl Experiment for CifarSignSgd {
         vec![
             ("models", sets.join(", ")),
             ("images", setup.scale.pick("100", "3000", "all, with crops (padding 4) and flips").into()),
-            ("epochs", setup.scale.pick("1", "5", "200").into()),
+            ("epochs", setup.scale.pick("4", "5", "200").into()),
             ("one class a worker", "ten workers with batches of 8; not in the paper".into()),
             ("train accuracy", "on as many training images as there are for tests, after the step".into()),
             (
@@ -360,8 +360,8 @@ impl Experiment for CifarSignSgd {
         let mut made = Made::default();
         for (curve, accuracy, loss, small_accuracy, small_loss, of_class) in table {
             made = made
-                .with(&large, curve, TEST_ACCURACY, &vec![accuracy; 8])
-                .with(&small, curve, TEST_ACCURACY, &vec![small_accuracy; 8])
+                .with(&large, curve, TEST_ACCURACY, &[accuracy; 8])
+                .with(&small, curve, TEST_ACCURACY, &[small_accuracy; 8])
                 .with(&one_class, curve, TRAIN_LOSS, &steady(of_class));
             for metric in [TRAIN_LOSS, TEST_LOSS] {
                 made = made.with(&large, curve, metric, &steady(loss)).with(&small, curve, metric, &steady(small_loss));

@@ -4,7 +4,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup};
 use crate::figure::{Axis, Figure, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::BimodalLine;
 use crate::record::judge::{Bound, Equality, Exact};
 #[cfg(test)]
@@ -108,7 +108,7 @@ impl Experiment for Counterexample1 {
         let every = (length.steps / length.points).max(1);
         let each = Length { points: length.steps, ..length };
         let mut sum = 0.0;
-        simulate(curve, &problem, seed, vec![0.0], each, lr, X, out, |simulation, step, out| {
+        Descent::new(curve, &problem, seed, vec![0.0], each, X).with_lr(lr).run(out, |simulation, step, out| {
             let x = simulation.x()[0].clamp(-1.0, 1.0);
             simulation.x_mut()[0] = x;
             let step = step as u64;

@@ -6,7 +6,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup};
 use crate::figure::{Axis, Figure, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::{AbsoluteValues, Problem, WeightedAbsoluteValues};
 use crate::record::judge::Exact;
 #[cfg(test)]
@@ -86,7 +86,7 @@ impl Experiment for Counterexample2 {
     }
 
     fn settings(&self, setup: &Setup) -> Vec<(&'static str, String)> {
-        let steps = setup.scale.pick(200u64, 20_000, 1_000_000).to_string();
+        let steps = setup.scale.pick(200u64, 20_000, 200_000).to_string();
         vec![("steps", steps), ("step size", "0.2/sqrt(t + 1), or as named".into()), ("x0", "(1, 1)".into())]
     }
 
@@ -94,13 +94,13 @@ impl Experiment for Counterexample2 {
         let epsilon = curve.setting as f32;
         let (plane, turned) = (AbsoluteValues { epsilon }, WeightedAbsoluteValues { epsilon });
         let problem: &dyn Problem = if curve.group == TOP { &turned } else { &plane };
-        let length = Length { steps: setup.scale.pick(200, 20_000, 1_000_000), points: 400 };
+        let length = Length { steps: setup.scale.pick(200, 20_000, 200_000), points: 400 };
         let (schedule, first) = (curve.name.clone(), curve.lr);
         let lr = move |t: u64| step_size(&schedule, first, t, seed);
         // Every step is looked at, and some are recorded.
         let each = Length { points: length.steps, ..length };
         let mut least = f64::INFINITY;
-        simulate(curve, problem, seed, vec![1.0, 1.0], each, lr, LOSS, out, |simulation, step, out| {
+        Descent::new(curve, problem, seed, vec![1.0, 1.0], each, LOSS).with_lr(lr).run(out, |simulation, step, out| {
             let loss = simulation.objective();
             least = least.min(loss);
             if is_due(step as u64, length.steps, length.points) {

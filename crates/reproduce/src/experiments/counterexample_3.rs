@@ -7,7 +7,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup};
 use crate::figure::{Axis, Figure, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::LeastSquares;
 use crate::record::judge::Exact;
 #[cfg(test)]
@@ -159,18 +159,21 @@ impl Experiment for Counterexample3 {
         // Every step is looked at, and some are recorded.
         let each = Length { points: length.steps, ..length };
         let (mut least, mut nearest) = (f64::INFINITY, f64::INFINITY);
-        simulate(curve, &problem, seed, instance.start.clone(), each, lr, LOSS, out, |simulation, step, out| {
-            // f is a sum of terms on the plane; in Theorem I the mean is as good.
-            let loss = problem.mean_square(simulation.x()) * if curve.group == THEOREM { 1.0 } else { terms };
-            let distance = instance.distance(simulation.x()) / bound;
-            (least, nearest) = (least.min(loss), nearest.min(distance));
-            if is_due(step as u64, length.steps, length.points) {
-                out.record(LOSS, step, loss);
-                out.record(LEAST, step, least);
-                out.record(DISTANCE, step, distance);
-                out.record(NEAREST, step, nearest);
-            }
-        })
+        Descent::new(curve, &problem, seed, instance.start.clone(), each, LOSS).with_lr(lr).run(
+            out,
+            |simulation, step, out| {
+                // f is a sum of terms on the plane; in Theorem I the mean is as good.
+                let loss = problem.mean_square(simulation.x()) * if curve.group == THEOREM { 1.0 } else { terms };
+                let distance = instance.distance(simulation.x()) / bound;
+                (least, nearest) = (least.min(loss), nearest.min(distance));
+                if is_due(step as u64, length.steps, length.points) {
+                    out.record(LOSS, step, loss);
+                    out.record(LEAST, step, least);
+                    out.record(DISTANCE, step, distance);
+                    out.record(NEAREST, step, nearest);
+                }
+            },
+        )
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {

@@ -27,6 +27,9 @@ const DROPPED: &str = "step divided by 10";
 /// By layer, a mean over the epoch.
 const PLAIN: Metric = Metric::new("density of g");
 const CORRECTED: Metric = Metric::new("density of g + e");
+/// A mean over so many steps as the paper's epochs have: 50,000 images in batches of 128.
+const LONG: Metric = Metric::new("density of g + e over 390 steps");
+const LONG_STEPS: u64 = 390;
 /// φ of the whole vector g + e: another quantity.
 const WHOLE: Metric = Metric::new("density of g + e as one vector");
 /// [`PLAIN`] times d: 1 in the worst case.
@@ -58,7 +61,7 @@ impl Density {
 
     fn steps(setup: &Setup, curve: &str) -> u64 {
         // 200 epochs of 50,000 images in batches of 128.
-        setup.scale.pick(60, if curve == CONSTANT { 600 } else { 400 }, 78_125)
+        setup.scale.pick(60, if curve == CONSTANT { 780 } else { 400 }, 78_125)
     }
 }
 
@@ -69,11 +72,11 @@ impl Experiment for Density {
             title: "How dense gradients and error-corrected gradients are while a network trains",
             source: "Karimireddy et al. 2019, §4, Figure 2, Lemma 8",
             claims: &[
-                "the density of g + e by layer, a mean over the epoch, stays above 0.13",
+                "the density of g + e by layer, a mean over the paper's epoch, stays above 0.13",
                 "gradients themselves are dense",
                 "the density dips where the step size drops",
             ],
-            time: ["5 min", "1 day"],
+            time: ["4 min", "1 day"],
         }
     }
 
@@ -85,7 +88,7 @@ impl Experiment for Density {
     }
 
     fn seeds(&self, setup: &Setup) -> u64 {
-        setup.scale.pick(3, 4, 3)
+        setup.scale.pick(3, 8, 3)
     }
 
     fn settings(&self, setup: &Setup) -> Vec<(&'static str, String)> {
@@ -94,14 +97,14 @@ impl Experiment for Density {
             ("model", format!("{} on {}", Self::model(setup).name(), setup.image_set("cifar10"))),
             ("steps", format!("{fixed}; {dropped} where the step size is divided by 10 at half and three quarters")),
             ("augmentation", if Self::augmented(setup) { "crops (padding 4) and flips" } else { "none" }.into()),
-            ("density", "sum of ||p_l||_1^2/d_l over sum of ||p_l||^2 over the layers; a mean over each epoch".into()),
+            ("density", "sum of ||p_l||_1^2/d_l over sum of ||p_l||^2 over the layers; a mean over each epoch, and over the 390 steps of the paper's".into()),
         ]
     }
 
     fn departures(&self, setup: &Setup) -> Vec<String> {
         let mut list = vec!["The paper does not say whether its density is by layer, nor over what it is a mean: by layer it is the contraction that its Lemma 3 needs, and by epoch its figure has as many points as it has.".into()];
         if setup.scale != Scale::Paper {
-            list.push("A small network without batch normalisation instead of VGG-19, few images, no augmentation. The paper's step size drops; here the minimum is that of a fixed one, and the dip after a drop is a claim of its own.".into());
+            list.push("A small network without batch normalisation instead of VGG-19, few images, no augmentation. A pass over them has 16 steps, where an epoch of the paper has 390: means are over either. The paper's step size drops; here the minimum is that of a fixed one, and the dip after a drop is a claim of its own.".into());
         }
         list
     }
@@ -129,10 +132,10 @@ impl Experiment for Density {
             // e is in units of the step, so p = γg + e; φ does not see the scale.
             let p: Vector = match owed.0.is_empty() {
                 true => g.vector.clone(),
-                false => g.vector.iter().zip(owed.0.iter()).map(|(g, e)| look.lr as f32 * g + e).collect(),
+                false => Vector::sum(look.lr as f32, &g.vector, 1.0, &owed.0),
             };
-            let whole = Norms::of(p.iter().copied()).density();
-            let seen = [by_layer(&g.vector, layers()), by_layer(&p, layers()), whole];
+            let whole = Norms::of(p.as_slice().iter().copied()).density();
+            let seen = [by_layer(g.vector.as_slice(), layers()), by_layer(p.as_slice(), layers()), whole];
             Ok(Found { loss: value, gradient: g, seen })
         })?;
         let epoch = (images.len() as u64 / curve.batch as u64).max(1);
@@ -157,6 +160,10 @@ impl Experiment for Density {
                 }
                 out.record(TRAIN_LOSS, x, finite(sums.take_average(TRAIN_LOSS.name())));
                 record_bytes(session.so_far().bytes, x, out);
+            }
+            sums.average(LONG.name(), corrected);
+            if taken.is_multiple_of(LONG_STEPS) || taken == steps && steps < LONG_STEPS {
+                out.record(LONG, taken as f64 / epoch as f64, sums.take_average(LONG.name()));
             }
             let near = epoch.min(drop);
             for (metric, from) in [(BEFORE, drop - near), (AFTER, drop)] {
@@ -189,14 +196,16 @@ impl Experiment for Density {
         let fall = pair(DROPPED).and_then(|(after, before): (Seeds, Seeds)| after.over(&before));
         vec![
             Claim::about(
-                "The density of the error-corrected gradient, by layer, stays above 0.13 in every epoch",
+                "The density of the error-corrected gradient, by layer, stays above 0.13 over every 390 steps, an epoch of the paper",
                 &figure,
             )
-            .part(
-                "",
-                Bound::at_least("smallest mean of an epoch, fixed step", 0.13),
-                of(CONSTANT, CORRECTED, Summary::Least),
+            .part("", Bound::at_least("smallest mean, fixed step", 0.13), of(CONSTANT, LONG, Summary::Least))
+            .judged(),
+            Claim::about(
+                "On a small set, of which the paper says nothing: over every pass of it too, which is 16 steps",
+                "ours, on Figure 2",
             )
+            .part("", Bound::at_least("smallest mean, fixed step", 0.13), of(CONSTANT, CORRECTED, Summary::Least))
             .judged(),
             Claim::about(
                 "Gradients of deep networks are dense: far from the worst case 1/d",
@@ -232,6 +241,7 @@ impl Experiment for Density {
     fn witnesses(&self) -> Vec<Witness> {
         let made = Made::default()
             .with(GROUP, CONSTANT, CORRECTED, &steady(0.14))
+            .with(GROUP, CONSTANT, LONG, &steady(0.2))
             .with(GROUP, CONSTANT, OVER_WORST, &steady(3000.0))
             .with(GROUP, CONSTANT, BEFORE, &steady(0.15))
             .with(GROUP, CONSTANT, AFTER, &steady(0.15))
@@ -240,8 +250,10 @@ impl Experiment for Density {
         let with = |curve: &str, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);
         vec![
             made.all_hold(),
-            with(CONSTANT, CORRECTED, &steady(0.1)).fails("The density"),
-            with(CONSTANT, CORRECTED, &torn(0.1, 0.165)).undecided("The density"),
+            with(CONSTANT, LONG, &steady(0.1)).fails("The density"),
+            with(CONSTANT, LONG, &torn(0.1, 0.165)).undecided("The density"),
+            with(CONSTANT, CORRECTED, &steady(0.1)).fails("On a small set"),
+            with(CONSTANT, CORRECTED, &torn(0.1, 0.165)).undecided("On a small set"),
             with(CONSTANT, OVER_WORST, &steady(10.0)).fails("Gradients"),
             with(CONSTANT, OVER_WORST, &torn(0.0, 210.0)).undecided("Gradients"),
             with(DROPPED, AFTER, &steady(0.2)).fails("Where the step"),

@@ -8,7 +8,7 @@ use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup, Tuning};
 use crate::figure::{Axis, Figure, Panel};
 use crate::loops::owed::{Norms, Owed};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::{LeastSquares, square};
 use crate::record::judge::{Bound, Exact, Paired};
 #[cfg(test)]
@@ -229,59 +229,49 @@ impl Experiment for MaxMargin {
         // What Lemma 8 allows the next residual.
         let mut allowed = f64::INFINITY;
         let length = Length { steps, points: steps };
-        simulate(
-            curve,
-            &train,
-            seed,
-            vec![0.0; D],
-            length,
-            move |_| lr,
-            TRAIN_LOSS,
-            out,
-            |simulation, step, out| {
-                let taken = step as u64;
-                if taken == steps {
-                    let away = simulation.x().iter().zip(&solution).map(|(x, s)| (f64::from(*x) - s).powi(2));
-                    out.record(APART, step, away.sum::<f64>().sqrt() / size);
-                    out.record(FINAL, step, train.mean_square(simulation.x()));
-                }
-                if taken > STEPS {
-                    return;
-                }
-                let mut owed = Owed::default();
-                if has_error && taken > 0 {
-                    simulation.cluster().visit(&mut owed);
-                    let error = square(&owed.0);
-                    let bound = 4.0 * (1.0 - delta) / (delta * delta) * largest;
-                    let apart = span.distance(simulation.x()).powi(2);
-                    span_ratio = span_ratio.max((apart - 1e-6) / error.max(1e-300));
-                    error_ratio = error_ratio.max(error / bound);
-                    sign_ratio = sign_ratio.max(error / allowed);
-                    out.record(ERROR, step, error);
-                    out.record(BOUND, step, bound);
-                    out.record(SPAN_RATIO, step, span_ratio);
-                    out.record(ERROR_RATIO, step, error_ratio);
-                    out.record(SIGN_RATIO, step, sign_ratio);
-                }
-                let x = simulation.x();
-                let tested = test.mean_square(x);
-                out.record(TRAIN_LOSS, step, train.mean_square(x));
-                out.record(TEST_LOSS, step, tested);
-                out.record(DISTANCE, step, span.distance(x));
-                if curve.name == SIGN && curve.group != MINUS {
-                    out.record(FORM, step, (tested - closed_form(f64::from(x[0]), mean_label)).abs());
-                }
-                // The gradient of the step that follows, and what is compressed in it.
-                let mut g = vec![0.0; D];
-                crate::problems::Problem::exact(&train, 0, x, &mut g);
-                largest = largest.max(square(&g) * lr.powi(2));
-                let e = owed.0.as_slice();
-                let p = Norms::of(g.iter().enumerate().map(|(j, g)| lr as f32 * g + e.get(j).copied().unwrap_or(0.0)));
-                delta = delta.min(p.density());
-                allowed = (1.0 - p.density()) * p.square;
-                span.add(&g);
-            },
-        )
+        Descent::new(curve, &train, seed, vec![0.0; D], length, TRAIN_LOSS).run(out, |simulation, step, out| {
+            let taken = step as u64;
+            if taken == steps {
+                let away = simulation.x().iter().zip(&solution).map(|(x, s)| (f64::from(*x) - s).powi(2));
+                out.record(APART, step, away.sum::<f64>().sqrt() / size);
+                out.record(FINAL, step, train.mean_square(simulation.x()));
+            }
+            if taken > STEPS {
+                return;
+            }
+            let mut owed = Owed::default();
+            if has_error && taken > 0 {
+                simulation.cluster().visit(&mut owed);
+                let error = square(owed.0.as_slice());
+                let bound = 4.0 * (1.0 - delta) / (delta * delta) * largest;
+                let apart = span.distance(simulation.x()).powi(2);
+                span_ratio = span_ratio.max((apart - 1e-6) / error.max(1e-300));
+                error_ratio = error_ratio.max(error / bound);
+                sign_ratio = sign_ratio.max(error / allowed);
+                out.record(ERROR, step, error);
+                out.record(BOUND, step, bound);
+                out.record(SPAN_RATIO, step, span_ratio);
+                out.record(ERROR_RATIO, step, error_ratio);
+                out.record(SIGN_RATIO, step, sign_ratio);
+            }
+            let x = simulation.x();
+            let tested = test.mean_square(x);
+            out.record(TRAIN_LOSS, step, train.mean_square(x));
+            out.record(TEST_LOSS, step, tested);
+            out.record(DISTANCE, step, span.distance(x));
+            if curve.name == SIGN && curve.group != MINUS {
+                out.record(FORM, step, (tested - closed_form(f64::from(x[0]), mean_label)).abs());
+            }
+            // The gradient of the step that follows, and what is compressed in it.
+            let mut g = vec![0.0; D];
+            crate::problems::Problem::exact(&train, 0, x, &mut g);
+            largest = largest.max(square(&g) * lr.powi(2));
+            let e = owed.0.as_slice();
+            let p = Norms::of(g.iter().enumerate().map(|(j, g)| lr as f32 * g + e.get(j).copied().unwrap_or(0.0)));
+            delta = delta.min(p.density());
+            allowed = (1.0 - p.density()) * p.square;
+            span.add(&g);
+        })
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
@@ -313,7 +303,10 @@ impl Experiment for MaxMargin {
                 .judged(),
             Claim::about("signSGD and signSGDM do not generalise: their best test loss is higher than 0.8", &figure)
                 .each(
-                    &Exact::at_least("smallest test loss over all steps and draws of balanced halves", 0.8),
+                    &Exact::at_least(
+                        "smallest test loss over all steps and draws of balanced halves, to rounding (in closed form 0.8 at t = 0.2)",
+                        0.8 - 1e-6,
+                    ),
                     [SIGN, SIGNM].map(|curve| {
                         let least = of(BALANCED, curve, TEST_LOSS, Summary::Least);
                         (curve.to_owned(), least.map(|seeds| seeds.least()))
@@ -455,7 +448,7 @@ impl Experiment for MaxMargin {
                 bounds,
             ]
         });
-        Figure::new(4, panels.collect())
+        Figure::new(2, panels.collect())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup, Table};
 use crate::figure::{Axis, Figure, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::{Problem, SumOfMagnitudes, Wells};
 use crate::record::judge::{Bound, Equality, Exact, Paired};
 #[cfg(test)]
@@ -27,6 +27,8 @@ const GRADIENT: Metric = Metric::new("mean squared gradient norm");
 const GAP: Metric = Metric::new("mean f(x_t) - f*");
 /// The same, over the theorem's bound.
 const SHARE: Metric = Metric::new("share of the bound");
+/// Mean ‖e_t‖² over the steps, over the bound of Lemma 3.
+const OWED: Metric = Metric::new("share of the bound of Lemma 3");
 const EXCESS: Metric = Metric::new("excess over SGD");
 const BITS: Metric = Metric::new("bits over the sum of d_l + 32");
 const SAVED: Metric = Metric::new("bits of 32-bit floats over bits");
@@ -138,7 +140,8 @@ impl Rates {
         let floats = 32.0 * layout.len() as f64;
         let x = Vector::zeros(layout.len());
         let g: Vec<f32> = (0..x.len()).map(|j| (j as f32 * 0.618).sin()).collect();
-        let mut cluster = Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, &x)?;
+        let mut cluster =
+            Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, x.as_slice())?;
         let mut host = |_: usize, ask: &Ask| match ask {
             Ask::Gradient { .. } => Ok(Reply::gradient(g.clone())),
             Ask::Loss { .. } => Err(RoundError::Unserved("a loss")),
@@ -157,7 +160,7 @@ impl Experiment for Rates {
             title: "Compression quality enters the higher-order term of EF-SGD's rate, or the leading one where f is not smooth",
             source: "Karimireddy et al. 2019, §4, Theorems II, III, Remarks 4 to 7; §6.1",
             claims: &[
-                "Theorem II and Remark 4: the bound, and delta in the 1/T term only",
+                "Lemma 3; Theorem II and Remark 4: the bounds, and delta in the 1/T term only",
                 "Remark 5: unbiased compressors gain from feedback",
                 "Theorem III, Remarks 6 and 7: the bound, and delta in the leading term; top-1 converges",
                 "a message has the sum of d_l + 32 bits",
@@ -221,20 +224,17 @@ impl Experiment for Rates {
             let share = |steps: u64| steps as f64 / total as f64;
             out.part(share(begun), share(begun + steps));
             begun += steps;
-            let (mut sum, mut count) = (0.0, 0u64);
+            let (mut sum, mut owed, mut count) = (0.0, 0.0, 0u64);
+            let fed = curve.algorithm == "ef-sgd";
             let length = Length { steps, points: steps };
             let lr = curve.lr * gamma(steps);
-            simulate(
-                curve,
-                problem,
-                seed,
-                start(),
-                length,
-                move |_| lr,
-                metric,
+            Descent::new(curve, problem, seed, start(), length, metric).with_lr(move |_| lr).run(
                 out,
                 |simulation, _, _| {
                     sum += if smooth { simulation.squared_gradient() } else { simulation.objective() };
+                    if fed {
+                        owed += simulation.cluster().observe().residual_norm().powi(2);
+                    }
                     count += 1;
                 },
             )?;
@@ -244,6 +244,12 @@ impl Experiment for Rates {
                 false => kinked_bound(curve.setting, steps),
             };
             out.record(metric, steps as f64, mean);
+            if fed && curve.setting < 1.0 {
+                let delta = curve.setting;
+                let sigma = if smooth { PROBLEM.second_moment() } else { D as f64 };
+                let bound = 4.0 * (1.0 - delta) * (lr / delta).powi(2) * sigma;
+                out.record(OWED, steps as f64, owed / count as f64 / bound);
+            }
             out.record(SHARE, steps as f64, mean / bound);
         }
         Ok(())
@@ -267,6 +273,14 @@ impl Experiment for Rates {
             )
             .each(&bounded, share(SMOOTH, &all))
             .judged(),
+            Claim::about("Lemma 3: the residual stays within its bound, for every delta and T", cite("Lemma 3"))
+                .each(
+                    &Bound::at_most("largest share of the lemma's bound, over T, of the mean of ||e_t||^2", 1.0),
+                    [SMOOTH, KINKED].iter().flat_map(|group| all.iter().map(move |name| (*group, *name))).map(
+                        |(group, name)| (format!("{name}, {group}"), results.seeds(group, name, OWED, Summary::Most)),
+                    ),
+                )
+                .judged(),
             Claim::about(
                 "Remark 4: SGD falls as 1/sqrt(T), and what a small delta adds falls faster, towards 1/T",
                 cite("Remark 4"),
@@ -367,7 +381,7 @@ impl Experiment for Rates {
         for (group, name) in
             [SMOOTH, KINKED].iter().flat_map(|g| DELTAS.iter().map(|d| d.0).chain([TOP]).map(move |n| (*g, n)))
         {
-            made = made.with(group, name, SHARE, &steady(0.2));
+            made = made.with(group, name, SHARE, &steady(0.2)).with(group, name, OWED, &steady(0.2));
         }
         made = [PLAIN, FED].iter().fold(made, |made, name| made.with(UNBIASED, name, SHARE, &steady(0.2)));
         made =
@@ -378,13 +392,15 @@ impl Experiment for Rates {
         let wild = crate::record::made::torn(0.1, 1.9);
         // Of every other seed the values are those of one law, of the others of another.
         let mixed = |group: &str, curve: &str, metric, one: (f64, f64), other: (f64, f64)| {
-            let of = |seed: u64| if seed % 2 == 0 { law(one.0, one.1) } else { law(other.0, other.1) };
+            let of = |seed: u64| if seed.is_multiple_of(2) { law(one.0, one.1) } else { law(other.0, other.1) };
             made.clone().paths(group, curve, metric, (1..=MADE_SEEDS).map(|seed| (seed, of(seed).to_vec())))
         };
         vec![
             made.all_hold(),
             shares(SMOOTH, TOP, &steady(1.2)).fails("Theorem II:"),
             shares(SMOOTH, TOP, &wild).undecided("Theorem II:"),
+            made.clone().with(KINKED, TOP, OWED, &steady(1.2)).fails("Lemma 3"),
+            made.clone().with(KINKED, TOP, OWED, &wild).undecided("Lemma 3"),
             path(SMOOTH, FEW[1], GRADIENT, 60.0, 0.0).fails("Remark 4: SGD"),
             mixed(SMOOTH, FEW[1], GRADIENT, (60.0, 0.0), (30.0, 100.0)).undecided("Remark 4: SGD"),
             path(SMOOTH, DELTAS[0].0, GRADIENT, 60.0, 0.0).fails("Remark 4: the rate"),

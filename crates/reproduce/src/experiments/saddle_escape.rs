@@ -5,7 +5,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::ESCAPING;
 use crate::experiment::{About, Experiment, Setup, Table};
 use crate::figure::{Axis, Figure, Line, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::{Problem, Saddle, SparseNoise};
 use crate::record::judge::{Bound, Equality, Paired, Share};
 #[cfg(test)]
@@ -79,31 +79,33 @@ fn most(curve: &Curve, setup: &Setup) -> u64 {
     setup.scale.pick(all.min(60), all, all)
 }
 
-impl SaddleEscape {
-    /// Runs from `x`; records how soon `there` holds, and what was sent until then, at `at`.
-    fn once(
-        curve: &Curve,
-        problem: &dyn Problem,
-        seed: u64,
-        x: Vec<f32>,
-        (steps, gamma): (u64, f64),
-        at: f64,
-        out: &mut Recorder<'_>,
-        there: impl Fn(&[f32]) -> bool,
-    ) -> Result<u64, ReproduceError> {
+/// One run from a point.
+struct Walk<'a> {
+    curve: &'a Curve,
+    problem: &'a dyn Problem,
+    seed: u64,
+    x: Vec<f32>,
+    steps: u64,
+    gamma: f64,
+    /// What its numbers are recorded at.
+    at: f64,
+}
+
+impl<'a> Walk<'a> {
+    /// From the saddle.
+    fn from(curve: &'a Curve, seed: u64, steps: u64) -> Self {
+        Self { curve, problem: &SADDLE, seed, x: vec![0.0; D], steps, gamma: GAMMA, at: 0.0 }
+    }
+
+    /// Records how soon `there` holds, and what was sent until then; gives how many points it held at.
+    fn run(self, out: &mut Recorder<'_>, there: impl Fn(&[f32]) -> bool) -> Result<u64, ReproduceError> {
+        let Self { curve, problem, seed, x, steps, gamma, at } = self;
         let mut arrived = None;
         let mut times = 0;
         let length = Length { steps, points: steps };
         let drawn = [START, RESETS].contains(&curve.group.as_str());
         let before = out.rows().len();
-        simulate(
-            curve,
-            problem,
-            seed,
-            x,
-            length,
-            move |_| gamma,
-            LOSS,
+        Descent::new(curve, problem, seed, x, length, LOSS).with_lr(move |_| gamma).run(
             out,
             |simulation, step, out| {
                 let here = there(simulation.x());
@@ -164,7 +166,7 @@ impl Experiment for SaddleEscape {
                 "half of the points are eps-SOSP; communication improves with 1/eps",
                 "resets, feedback and the common draw each matter",
             ],
-            time: ["3 min", "15 min"],
+            time: ["2 min", "15 min"],
         }
     }
 
@@ -227,7 +229,6 @@ impl Experiment for SaddleEscape {
     fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
         let deep = |x: &[f32]| SADDLE.loss(0, x) <= DEEP;
         let steps = most(curve, setup);
-        let zero = || vec![0.0; D];
         let number = |share: f64| ((share * D as f64).round() as usize).max(1);
         let compressor = |name: &str, k: usize| match name {
             "random-k" => format!("randk:k={k}"),
@@ -240,14 +241,14 @@ impl Experiment for SaddleEscape {
                     out.part(i as f64 / 3.0, (i + 1) as f64 / 3.0);
                     let algorithm = format!("perturbed:r={r},interval=300,radius=0.5");
                     let curve = Curve { algorithm, ..curve.clone() };
-                    Self::once(&curve, &SADDLE, seed, zero(), (steps, GAMMA), r, out, deep)?;
+                    Walk { at: r, ..Walk::from(&curve, seed, steps) }.run(out, deep)?;
                 }
             }
             QUALITY => {
                 for (i, mu) in SHARES.into_iter().enumerate() {
                     out.part(i as f64 / 4.0, (i + 1) as f64 / 4.0);
                     let curve = Curve { compressor: compressor(&curve.name, number(mu)), ..curve.clone() };
-                    Self::once(&curve, &SADDLE, seed, zero(), (steps, GAMMA), mu, out, deep)?;
+                    Walk { at: mu, ..Walk::from(&curve, seed, steps) }.run(out, deep)?;
                 }
             }
             ACCURACY => {
@@ -262,22 +263,24 @@ impl Experiment for SaddleEscape {
                     let compressor = compressor(&curve.name, number(epsilon.powf(0.75)));
                     let curve = Curve { algorithm, compressor, ..curve.clone() };
                     let there = |x: &[f32]| is_second_order(x, epsilon);
-                    let times = Self::once(&curve, &SADDLE, seed, zero(), (steps, gamma), 1.0 / epsilon, out, there)?;
+                    let times =
+                        Walk { steps, gamma, at: 1.0 / epsilon, ..Walk::from(&curve, seed, steps) }.run(out, there)?;
                     out.record(HALF, 1.0 / epsilon, f64::from(u8::from(2 * times > steps)));
                 }
             }
             RESETS => {
                 let bowl = SparseNoise { dimension: 20, deviation: 0.0 };
-                Self::once(curve, &bowl, seed, vec![0.0; 20], (steps, 0.1), 0.0, out, |_| false)?;
+                Walk { problem: &bowl, x: vec![0.0; 20], gamma: 0.1, ..Walk::from(curve, seed, steps) }
+                    .run(out, |_| false)?;
             }
             FEEDBACK => {
-                let mut x = zero();
+                let mut x = vec![0.0; D];
                 x[0] = 0.01;
                 let problem = Saddle { rattle: 1.0, ..SADDLE };
-                Self::once(curve, &problem, seed, x, (steps, GAMMA), 0.0, out, |x| x[0].abs() >= 0.5)?;
+                Walk { problem: &problem, x, ..Walk::from(curve, seed, steps) }.run(out, |x| x[0].abs() >= 0.5)?;
             }
             _ => {
-                Self::once(curve, &SADDLE, seed, zero(), (steps, GAMMA), 0.0, out, deep)?;
+                Walk::from(curve, seed, steps).run(out, deep)?;
             }
         }
         Ok(())
@@ -455,7 +458,7 @@ impl Experiment for SaddleEscape {
         made = [WITH, PERTURBED].iter().fold(made, |made, name| made.with(FEEDBACK, name, ESCAPED, &many(1.0)));
         let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
         let mixed = |group: &str, curve: &str, metric, one: &[(f64, f64)], other: &[(f64, f64)]| {
-            let of = |seed: u64| if seed % 2 == 0 { one.to_vec() } else { other.to_vec() };
+            let of = |seed: u64| if seed.is_multiple_of(2) { one.to_vec() } else { other.to_vec() };
             made.clone().paths(group, curve, metric, (1..=MADE_SEEDS).map(|seed| (seed, of(seed))))
         };
         let changed = |kind: &str, metric, values| quality(made.clone(), kind, metric, values);

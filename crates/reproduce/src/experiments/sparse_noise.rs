@@ -6,7 +6,7 @@ use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup, Tuning};
 use crate::figure::{Axis, Figure, Panel};
-use crate::loops::vector::{Length, simulate};
+use crate::loops::vector::{Descent, Length};
 use crate::problems::SparseNoise;
 use crate::record::judge::{Equality, Paired};
 #[cfg(test)]
@@ -67,20 +67,9 @@ impl Experiment for SparseNoiseToy {
         let mut random = Philox::new(Key { stream: Stream::SPARSE_NOISE, ..Key::new(seed) }.draw());
         let start = (0..PROBLEM.dimension).map(|_| random.normal()).collect();
         let length = Length { steps: setup.scale.pick(100, 1000, 1000), points: 200 };
-        let lr = curve.lr;
-        simulate(
-            curve,
-            &PROBLEM,
-            seed,
-            start,
-            length,
-            move |_| lr,
-            LOSS,
-            out,
-            |simulation, step, out| {
-                out.record(LOSS, step, simulation.objective());
-            },
-        )
+        Descent::new(curve, &PROBLEM, seed, start, length, LOSS).run(out, |simulation, step, out| {
+            out.record(LOSS, step, simulation.objective());
+        })
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {

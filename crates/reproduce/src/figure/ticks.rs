@@ -56,7 +56,12 @@ fn decades(low: f64, high: f64) -> Vec<f64> {
     let parts: &[f64] = if high - low <= 2.2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
     let powers = (first..=last).filter(|p| p.rem_euclid(every) == 0);
     let marks = powers.flat_map(|p| parts.iter().map(move |m| p as f64 + m.log10()));
-    marks.filter(|m| (low..=high).contains(m)).collect()
+    let marks: Vec<f64> = marks.filter(|m| (low..=high).contains(m)).collect();
+    if marks.len() > 1 || high - low > 2.2 {
+        return marks;
+    }
+    // Too short for two of these: round numbers, as on any axis.
+    even(10f64.powf(low), 10f64.powf(high)).into_iter().map(f64::log10).collect()
 }
 
 #[cfg(test)]

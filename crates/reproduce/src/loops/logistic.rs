@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::vector::{Length, simulate};
+use super::vector::{Descent, Length};
 use crate::error::ReproduceError;
-use crate::experiment::{Scale, Setup};
+use crate::experiment::{Scale, Setup, Table};
 use crate::figure::{Axis, Panel};
 use crate::problems::{Rows, SoftmaxRegression};
 use crate::record::metric::{MEGABYTES_UP, SQUARED_GRADIENT};
-use crate::record::{Curve, Metric, Recorder, Results};
+use crate::record::{Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::words::short;
 use backburn_train::data::Partition;
 use backburn_train::data::catalog::{self, Entry, Location, Part};
 
@@ -16,30 +17,97 @@ const SAMPLES: Metric = Metric::new("samples a worker");
 pub(crate) const LAMBDA: f64 = 1e-3;
 /// R of NEOLITHIC.
 const ROUNDS: usize = 4;
+/// What is judged: the mean over so much of a run's end.
+pub(crate) const LATE: f64 = 0.25;
+
+/// A method of the poster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Sgd,
+    Ef14,
+    Ef21,
+    Sgdm,
+    Sgd2m,
+    Neolithic,
+    Beer,
+}
+
+impl Method {
+    pub const ALL: [Self; 7] =
+        [Self::Sgd, Self::Ef14, Self::Ef21, Self::Sgdm, Self::Sgd2m, Self::Neolithic, Self::Beer];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "SGD",
+            Self::Ef14 => "EF14-SGD",
+            Self::Ef21 => "EF21-SGD",
+            Self::Sgdm => "EF21-SGDM",
+            Self::Sgd2m => "EF21-SGD2M",
+            Self::Neolithic => "NEOLITHIC",
+            Self::Beer => "BEER",
+        }
+    }
+
+    /// As text; α is what the compressor keeps, of which BEER's gossip step is a multiple.
+    fn form(self, alpha: f64) -> String {
+        match self {
+            Self::Sgd => "sgd".into(),
+            Self::Ef14 => "ef-sgd".into(),
+            Self::Ef21 => "ef21-sgd".into(),
+            Self::Sgdm => "ef21-sgdm:eta=0.1".into(),
+            Self::Sgd2m => "ef21-sgd2m:eta=0.1".into(),
+            Self::Neolithic => format!("neolithic:rounds={ROUNDS}"),
+            Self::Beer => format!("beer:gossip={},graph=complete", (5.0 * alpha).min(0.4)),
+        }
+    }
+
+    /// Each seed's mean squared gradient norm over the end of its run.
+    pub fn late(self, results: &Results, group: &str) -> Option<Seeds> {
+        results.seeds(group, self.name(), SQUARED_GRADIENT, Summary::Tail(LATE))
+    }
+
+    /// The same over the last points before so many megabytes were sent by a worker.
+    pub fn at(self, results: &Results, group: &str, budget: f64) -> Option<Seeds> {
+        let sent = results.series(group, self.name(), MEGABYTES_UP);
+        let values = results.series(group, self.name(), SQUARED_GRADIENT);
+        let of = |(seed, points): &(u64, Vec<(f64, f64)>)| {
+            let sent = &sent.iter().find(|(other, _)| other == seed)?.1;
+            let within = |x: f64| sent.iter().any(|(at, sent)| *at == x && *sent <= budget);
+            let kept: Vec<(f64, f64)> = points.iter().copied().filter(|(x, v)| v.is_infinite() || within(*x)).collect();
+            Some((*seed, Summary::Tail(LATE).of(&kept)?))
+        };
+        (!values.is_empty()).then(|| values.iter().map(of).collect::<Option<Seeds>>())?
+    }
+}
+
+/// The most that every compressed method of a group has sent, in megabytes a worker.
+pub(crate) fn budget(results: &Results, group: &str) -> Option<f64> {
+    let compressed = Method::ALL.into_iter().filter(|method| *method != Method::Sgd);
+    let sent = compressed.filter_map(|m| Some(results.seeds(group, m.name(), MEGABYTES_UP, Summary::Last)?.least()));
+    sent.min_by(f64::total_cmp)
+}
+
+/// The exponents of two of the step sizes for [`Method::ALL`].
+pub(crate) type Steps = [i32; 7];
 
 /// What a report says of the step sizes.
 pub(crate) const STEP_SIZES: &str =
-    "one power of two a method, whatever the batch, n and data; with --tune the best power of two for every curve";
+    "1 for every method; with --tune the best power of two from 2^-4 to 2^3 for every method and panel";
 
-/// The methods, each with one step size for all settings. `--tune` gives every curve its own.
-pub(crate) fn methods() -> [(&'static str, String, f64); 7] {
-    [
-        ("SGD", "sgd".into(), 1.0),
-        ("EF14-SGD", "ef-sgd".into(), 1.0),
-        ("EF21-SGD", "ef21-sgd".into(), 0.25),
-        ("EF21-SGDM", "ef21-sgdm:eta=0.1".into(), 0.25),
-        ("EF21-SGD2M", "ef21-sgd2m:eta=0.1".into(), 0.25),
-        ("NEOLITHIC", format!("neolithic:rounds={ROUNDS}"), 1.0),
-        ("BEER", "beer".into(), 0.125),
-    ]
-}
-
-pub(crate) fn curves(group: String, workers: usize, batch: usize, k: usize, cost: f64) -> impl Iterator<Item = Curve> {
-    let methods = methods().into_iter().filter(move |(name, ..)| workers > 1 || *name != "BEER");
-    methods.map(move |(name, algorithm, lr)| {
-        let compressor = if name == "SGD" { "identity".into() } else { format!("topk:k={k}") };
-        let cost = if name == "NEOLITHIC" { ROUNDS as f64 * cost } else { cost };
-        Curve { workers, batch, cost, ..Curve::new(group.clone(), name, &algorithm, &compressor, lr) }
+pub(crate) fn curves(
+    group: String,
+    (workers, batch): (usize, usize),
+    (k, alpha): (usize, f64),
+    steps: Steps,
+    cost: f64,
+) -> impl Iterator<Item = Curve> {
+    // A lone node has nobody to gossip with.
+    let methods = Method::ALL.into_iter().zip(steps).filter(move |(method, _)| workers > 1 || *method != Method::Beer);
+    methods.map(move |(method, exponent)| {
+        let compressor = if method == Method::Sgd { "identity".into() } else { format!("topk:k={k}") };
+        let cost = if method == Method::Neolithic { ROUNDS as f64 * cost } else { cost };
+        let lr = 2f64.powi(exponent);
+        Curve { workers, batch, cost, ..Curve::new(group.clone(), method.name(), &method.form(alpha), &compressor, lr) }
     })
 }
 
@@ -103,22 +171,24 @@ pub(crate) fn run(
 ) -> Result<(), ReproduceError> {
     let problem = data.problem(partition, curve, seed)?;
     let start = vec![0.0; data.rows.features() * data.classes];
-    let (lr, batch) = (curve.lr, curve.batch);
-    let draws = if curve.name == "NEOLITHIC" { ROUNDS } else { 1 };
-    simulate(
-        curve,
-        &problem,
-        seed,
-        start,
-        length,
-        move |_| lr,
-        SQUARED_GRADIENT,
-        out,
-        |simulation, step, out| {
-            out.record(SQUARED_GRADIENT, step, simulation.squared_gradient());
-            out.record(SAMPLES, step, step * (batch * draws) as f64);
-        },
-    )
+    let samples = curve.batch * if curve.name == Method::Neolithic.name() { ROUNDS } else { 1 };
+    Descent::new(curve, &problem, seed, start, length, SQUARED_GRADIENT).run(out, |simulation, step, out| {
+        out.record(SQUARED_GRADIENT, step, simulation.squared_gradient());
+        out.record(SAMPLES, step, step * samples as f64);
+    })
+}
+
+/// Every method's level in these groups.
+pub(crate) fn table(results: &Results, title: String, groups: &[(String, String)]) -> Table {
+    let mut table = Table::new(title, &["method"]);
+    table.head.extend(groups.iter().map(|(head, _)| head.clone()));
+    for method in Method::ALL {
+        let cell = |(_, group): &(String, String)| {
+            method.late(results, group).map_or("–".into(), |seeds| short(seeds.mean()))
+        };
+        table.rows.push(std::iter::once(method.name().into()).chain(groups.iter().map(cell)).collect());
+    }
+    table
 }
 
 /// A group's two panels: against what was sent, and against samples.

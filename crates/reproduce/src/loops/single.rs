@@ -53,7 +53,7 @@ impl<'a, M: Module, S> Single<'a, M, S> {
     ) -> Result<Self, ReproduceError> {
         let (layout, places) = Places::new(&model, scope, 0)?;
         let x = places.read(&model)?;
-        let cluster = Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, &x)?;
+        let cluster = Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, x.as_slice())?;
         let sampler = Sampler::new((0..examples).collect(), curve.batch, seed, 0)?;
         let before = sampler.cursor();
         Ok(Self { model, places, cluster, x, sampler, before, gradient: Box::new(gradient), seen: None })
@@ -89,7 +89,7 @@ impl<M: Module, S> Trains for Single<'_, M, S> {
         let Found { loss, gradient, seen } = (self.gradient)(Look { model, places, cluster, draw, step, lr })?;
         let decided = self.cluster.round(lr, &self.x, &mut Given::one(gradient))?;
         decided.apply(&mut self.x);
-        self.model = self.places.write(self.model.clone(), &self.x)?;
+        self.model = self.places.write(self.model.clone(), self.x.as_slice())?;
         self.seen = Some(seen);
         Ok(Stepped { loss, bytes: MeanBytes::from(&decided.traffic) })
     }
@@ -107,7 +107,7 @@ impl<M: Module, S> Trains for Single<'_, M, S> {
     fn snapshot(&mut self) -> Result<Snapshot, ReproduceError> {
         let mut snapshot = Snapshot::default();
         self.cluster.save_into(&mut snapshot);
-        snapshot.vectors.insert("x".into(), self.x.to_vec());
+        snapshot.vectors.insert("x".into(), self.x.as_slice().to_vec());
         let cursor = serde_json::to_string(&self.sampler.cursor()).expect("a cursor is plain numbers");
         snapshot.texts.insert("data.cursor".into(), cursor);
         Ok(snapshot)
@@ -123,7 +123,7 @@ impl<M: Module, S> Trains for Single<'_, M, S> {
         let sampler = self.sampler_at(cursor)?;
         self.cluster.load_from(snapshot)?;
         self.x = x.to_vec().into();
-        self.model = self.places.write(self.model.clone(), &self.x)?;
+        self.model = self.places.write(self.model.clone(), self.x.as_slice())?;
         self.sampler = sampler;
         Ok(())
     }

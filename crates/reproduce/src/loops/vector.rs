@@ -27,42 +27,70 @@ pub(crate) struct Length {
     pub points: u64,
 }
 
-/// Runs a curve from `x`. `measure` is called with the simulation and the number of steps taken,
-/// before the first step and at [`is_due`] steps; beside whatever it records stands what it cost. Where a gradient is
-/// no longer finite the run has diverged: the metric `watched` becomes infinite and the curve ends.
-#[allow(clippy::too_many_arguments)] // what a run is made of
-pub(crate) fn simulate(
-    curve: &Curve,
-    problem: &dyn Problem,
+/// A curve on a problem: what a run is made of.
+pub(crate) struct Descent<'p> {
+    curve: &'p Curve,
+    problem: &'p dyn Problem,
     seed: u64,
-    x: Vec<f32>,
+    start: Vec<f32>,
     length: Length,
-    lr: impl Fn(u64) -> f64 + Send + 'static,
     watched: Metric,
-    out: &mut Recorder<'_>,
-    mut measure: impl FnMut(&mut Simulation<'_>, f64, &mut Recorder<'_>),
-) -> Result<(), ReproduceError> {
-    let (algorithm, compressor) = (curve.algorithm.parse()?, compressor(&curve.compressor)?);
-    let simulation = Simulation::new(algorithm, compressor, problem, curve.workers, seed, x)?;
-    let Length { steps, points } = length;
-    let mut session = Session::new(simulation, move |step, _| lr(step), steps);
-    let mut measure = |session: &mut Session<Simulation<'_>>, taken: u64, out: &mut Recorder<'_>| {
-        let before = out.rows().len();
-        measure(session.trains_mut(), taken as f64, out);
-        if out.rows().len() > before {
-            record_bytes(session.so_far().bytes, taken as f64, out);
-        }
-    };
-    measure(&mut session, 0, out);
-    let (end, _) = advance(&mut session, None, out, |session, step, _, out| {
-        let taken = step.number + 1;
-        if is_due(taken, steps, points) {
-            measure(session, taken, out);
+    lr: Box<dyn Fn(u64) -> f64 + Send>,
+}
+
+impl<'p> Descent<'p> {
+    /// From `start`, under the curve's own step size. `watched` is the metric that becomes infinite where the run
+    /// diverges.
+    pub fn new(
+        curve: &'p Curve,
+        problem: &'p dyn Problem,
+        seed: u64,
+        start: Vec<f32>,
+        length: Length,
+        watched: Metric,
+    ) -> Self {
+        let lr = curve.lr;
+        Self { curve, problem, seed, start, length, watched, lr: Box::new(move |_| lr) }
+    }
+
+    /// Under another step size, a function of the step.
+    pub fn with_lr(self, lr: impl Fn(u64) -> f64 + Send + 'static) -> Self {
+        Self { lr: Box::new(lr), ..self }
+    }
+
+    /// Runs it. `measure` is called with the simulation and the number of steps taken, before the first step and at
+    /// [`is_due`] steps; beside whatever it records stands what it cost. Where a gradient is no longer finite the run
+    /// has diverged: the metric watched becomes infinite and the curve ends.
+    ///
+    /// # Errors
+    /// Where method and compressor do not go together, or the curve is to stop.
+    pub fn run(
+        self,
+        out: &mut Recorder<'_>,
+        mut measure: impl FnMut(&mut Simulation<'_>, f64, &mut Recorder<'_>),
+    ) -> Result<(), ReproduceError> {
+        let Self { curve, problem, seed, start, length: Length { steps, points }, watched, lr } = self;
+        let (algorithm, compressor) = (curve.algorithm.parse()?, compressor(&curve.compressor)?);
+        let simulation = Simulation::new(algorithm, compressor, problem, curve.workers, seed, start)?;
+        let mut session = Session::new(simulation, move |step, _| lr(step), steps);
+        let mut measure = |session: &mut Session<Simulation<'_>>, taken: u64, out: &mut Recorder<'_>| {
+            let before = out.rows().len();
+            measure(session.trains_mut(), taken as f64, out);
+            if out.rows().len() > before {
+                record_bytes(session.so_far().bytes, taken as f64, out);
+            }
+        };
+        measure(&mut session, 0, out);
+        let (end, _) = advance(&mut session, None, out, |session, step, _, out| {
+            let taken = step.number + 1;
+            if is_due(taken, steps, points) {
+                measure(session, taken, out);
+            }
+            Ok(())
+        })?;
+        if end == End::Diverged {
+            out.record(watched, (session.progress().0 + 1) as f64, f64::INFINITY);
         }
         Ok(())
-    })?;
-    if end == End::Diverged {
-        out.record(watched, (session.progress().0 + 1) as f64, f64::INFINITY);
     }
-    Ok(())
 }

@@ -75,6 +75,7 @@ impl Problem for LeastSquares {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problems::problem::slopes_match;
 
     #[test]
     fn gradients_are_those_of_the_loss() {
@@ -82,17 +83,7 @@ mod tests {
         let problem = LeastSquares::new(rows, vec![1.0, 0.0, -1.0, 2.0], 2, 1);
         let x = [0.3f32, -0.7];
         for worker in 0..2 {
-            let mut g = vec![0.0; 2];
-            problem.exact(worker, &x, &mut g);
-            for j in 0..2 {
-                let moved = |h: f32| {
-                    let mut x = x;
-                    x[j] += h;
-                    problem.loss(worker, &x)
-                };
-                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!((slope - f64::from(g[j])).abs() < 1e-3, "{slope} {}", g[j]);
-            }
+            slopes_match(&problem, worker, &x);
         }
         assert!((problem.objective(2, &x) - problem.mean_square(&x)).abs() < 1e-9);
     }

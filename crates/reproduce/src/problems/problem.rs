@@ -43,3 +43,19 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
 pub fn square(a: &[f32]) -> f64 {
     dot(a, a)
 }
+
+/// That the exact gradient at x is the slope of the loss, by differences.
+#[cfg(test)]
+pub(super) fn slopes_match(problem: &dyn Problem, worker: usize, x: &[f32]) {
+    let mut g = vec![0.0; x.len()];
+    problem.exact(worker, x, &mut g);
+    for j in 0..x.len() {
+        let moved = |h: f32| {
+            let mut x = x.to_vec();
+            x[j] += h;
+            problem.loss(worker, &x)
+        };
+        let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+        assert!((slope - f64::from(g[j])).abs() < 1e-3, "{slope} {}", g[j]);
+    }
+}

@@ -37,18 +37,18 @@ impl<'p> Simulation<'p> {
     ) -> Result<Self, SetupError> {
         let layout = Layout::flat(x.len())?;
         let x = Vector::from(x);
-        let cluster = Cluster::new(algorithm, compressor, layout, workers, seed, &x)?;
+        let cluster = Cluster::new(algorithm, compressor, layout, workers, seed, x.as_slice())?;
         Ok(Self { cluster, problem, x })
     }
 
     /// x.
     pub fn x(&self) -> &[f32] {
-        &self.x
+        self.x.as_slice()
     }
 
     /// x, to be projected onto a constraint. Under gossip this changes nothing.
     pub fn x_mut(&mut self) -> &mut [f32] {
-        &mut self.x
+        self.x.as_mut_slice()
     }
 
     /// The workers.
@@ -58,12 +58,12 @@ impl<'p> Simulation<'p> {
 
     /// ‖∇f(x)‖².
     pub fn squared_gradient(&self) -> f64 {
-        self.problem.squared_gradient(self.cluster.workers(), &self.x)
+        self.problem.squared_gradient(self.cluster.workers(), self.x.as_slice())
     }
 
     /// f(x).
     pub fn objective(&self) -> f64 {
-        self.problem.objective(self.cluster.workers(), &self.x)
+        self.problem.objective(self.cluster.workers(), self.x.as_slice())
     }
 }
 
@@ -91,7 +91,7 @@ impl Trains for Simulation<'_> {
     fn snapshot(&mut self) -> Result<Snapshot, ReproduceError> {
         let mut snapshot = Snapshot::default();
         self.cluster.save_into(&mut snapshot);
-        snapshot.vectors.insert("x".into(), self.x.to_vec());
+        snapshot.vectors.insert("x".into(), self.x.as_slice().to_vec());
         Ok(snapshot)
     }
 
@@ -121,7 +121,7 @@ impl Host for Serve<'_> {
         match ask {
             Ask::Gradient { at, batches: 0 } => {
                 let mut g = vec![0.0; here.len()];
-                self.problem.exact(worker, at.as_ref().unwrap_or(here), &mut g);
+                self.problem.exact(worker, at.as_ref().unwrap_or(here).as_slice(), &mut g);
                 Ok(Reply::gradient(g))
             }
             Ask::Gradient { at, batches } => {
@@ -136,12 +136,17 @@ impl Host for Serve<'_> {
                         ..Key::new(self.seed)
                     };
                     g.fill(0.0);
-                    self.problem.gradient(worker, at, &mut Philox::new(key.stream(Stream::PROBLEM).draw()), &mut g);
+                    self.problem.gradient(
+                        worker,
+                        at.as_slice(),
+                        &mut Philox::new(key.stream(Stream::PROBLEM).draw()),
+                        &mut g,
+                    );
                     mean.iter_mut().zip(&g).for_each(|(m, g)| *m += g / *batches as f32);
                 }
                 Ok(Reply::gradient(mean))
             }
-            Ask::Loss { at } => Ok(Reply::Loss(self.problem.loss(worker, at.as_ref().unwrap_or(here)))),
+            Ask::Loss { at } => Ok(Reply::Loss(self.problem.loss(worker, at.as_ref().unwrap_or(here).as_slice()))),
         }
     }
 }

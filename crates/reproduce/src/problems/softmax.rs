@@ -100,6 +100,19 @@ impl SoftmaxRegression {
         logits.iter_mut().for_each(|l| *l -= log_sum);
     }
 
+    /// The share of all workers' rows that x classifies rightly.
+    pub fn accuracy(&self, x: &[f32]) -> f64 {
+        let mut logs = vec![0.0; self.classes];
+        let (mut right, mut all) = (0usize, 0usize);
+        for row in self.shards.iter().flatten() {
+            self.log_probabilities(*row, x, &mut logs);
+            let best = (0..self.classes).max_by(|a, b| logs[*a].total_cmp(&logs[*b]));
+            right += usize::from(best == Some(usize::from(self.labels[*row])));
+            all += 1;
+        }
+        right as f64 / all.max(1) as f64
+    }
+
     fn add(&self, rows: impl Iterator<Item = usize>, weight: f64, x: &[f32], g: &mut [f32]) {
         let c = self.classes;
         let mut slopes = vec![0.0f64; c];

@@ -119,23 +119,40 @@ impl Problem for SparseNoise {
     }
 }
 
-/// f(x) = ½‖x‖² on the plane with noise uniform on {(2, 0), (0, 1), (−2, −1)}·√(3σ²/10): the instance
-/// on which EF21-SGD-ideal does not converge (Fatkhullin et al. 2023, Theorem 1). E‖noise‖² = σ².
+/// f(x) = ½‖x‖² on so many planes, on each of them noise uniform on {(2, 0), (0, 1), (−2, −1)}·√(3σ²/10) over the
+/// square root of their number: on one plane the instance on which EF21-SGD-ideal does not converge (Fatkhullin et al.
+/// 2023, Theorem 1). E‖noise‖² = σ² over the batch.
 #[derive(Clone, Copy, Debug)]
 pub struct SaddleNoise {
     /// σ.
     pub sigma: f32,
+    /// d/2.
+    pub planes: usize,
+    /// Draws a gradient.
+    pub batch: usize,
+}
+
+impl SaddleNoise {
+    /// One plane, one draw.
+    pub fn new(sigma: f32) -> Self {
+        Self { sigma, planes: 1, batch: 1 }
+    }
 }
 
 impl Problem for SaddleNoise {
     fn dimension(&self) -> usize {
-        2
+        2 * self.planes
     }
 
     fn gradient(&self, _: usize, x: &[f32], random: &mut Philox, g: &mut [f32]) {
-        let size = (0.3 * self.sigma * self.sigma).sqrt();
-        let noise = [[2.0, 0.0], [0.0, 1.0], [-2.0, -1.0]][random.below(3) as usize];
-        g.copy_from_slice(&[x[0] + size * noise[0], x[1] + size * noise[1]]);
+        let size = (0.3 * self.sigma * self.sigma / self.planes as f32).sqrt() / self.batch as f32;
+        g.copy_from_slice(x);
+        for plane in g.chunks_mut(2) {
+            for _ in 0..self.batch {
+                let noise = [[2.0, 0.0], [0.0, 1.0], [-2.0, -1.0]][random.below(3) as usize];
+                plane.iter_mut().zip(noise).for_each(|(g, noise)| *g += size * noise);
+            }
+        }
     }
 
     fn exact(&self, _: usize, x: &[f32], g: &mut [f32]) {
@@ -151,16 +168,116 @@ impl Problem for SaddleNoise {
     }
 }
 
+/// f(x) = drift·⟨c, x⟩ with c as evenly spread as quantiles are from 0.5 to 1.5 in turn, and normal noise on every coordinate:
+/// what is compressed has a direction, a spread, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Slope {
+    /// d.
+    pub dimension: usize,
+    /// The gradient's size.
+    pub drift: f32,
+    /// The noise's standard deviation.
+    pub deviation: f32,
+}
+
+impl Slope {
+    fn at(&self, j: usize) -> f32 {
+        self.drift * (0.5 + j as f32 / self.dimension.max(1) as f32)
+    }
+}
+
+impl Problem for Slope {
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    fn gradient(&self, worker: usize, x: &[f32], random: &mut Philox, g: &mut [f32]) {
+        self.exact(worker, x, g);
+        if self.deviation > 0.0 {
+            g.iter_mut().for_each(|g| *g += self.deviation * random.normal());
+        }
+    }
+
+    fn exact(&self, _: usize, _: &[f32], g: &mut [f32]) {
+        g.iter_mut().enumerate().for_each(|(j, g)| *g = self.at(j));
+    }
+
+    fn loss(&self, _: usize, x: &[f32]) -> f64 {
+        x.iter().enumerate().map(|(j, x)| f64::from(self.at(j)) * f64::from(*x)).sum()
+    }
+}
+
+/// The three workers of Beznosikov et al. (2020, <https://arxiv.org/abs/2002.12410>, Example 1):
+/// f_i(x) = ⟨a_i, x⟩² + ¼‖x‖² on R³, a_i = (2, 2, 2) but for −3 at i; no noise. `shifted` adds ⟨b_i, x⟩ with b_i = (−1, −1, −1)
+/// but for 2 at i, which add up to 0: then workers' gradients do not vanish at the solution, which is 0 all the same.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreeWorkers {
+    /// Whether the linear terms are there.
+    pub shifted: bool,
+}
+
+impl ThreeWorkers {
+    fn direction(worker: usize, j: usize) -> f64 {
+        if j == worker % 3 { -3.0 } else { 2.0 }
+    }
+
+    fn slope(&self, worker: usize, j: usize) -> f64 {
+        match (self.shifted, j == worker % 3) {
+            (false, _) => 0.0,
+            (true, true) => 2.0,
+            (true, false) => -1.0,
+        }
+    }
+
+    fn along(worker: usize, x: &[f32]) -> f64 {
+        x.iter().enumerate().map(|(j, x)| Self::direction(worker, j) * f64::from(*x)).sum()
+    }
+}
+
+impl Problem for ThreeWorkers {
+    fn dimension(&self) -> usize {
+        3
+    }
+
+    fn gradient(&self, worker: usize, x: &[f32], _: &mut Philox, g: &mut [f32]) {
+        self.exact(worker, x, g);
+    }
+
+    fn exact(&self, worker: usize, x: &[f32], g: &mut [f32]) {
+        let along = Self::along(worker, x);
+        for (j, (g, x)) in g.iter_mut().zip(x).enumerate() {
+            *g = (2.0 * along * Self::direction(worker, j) + 0.5 * f64::from(*x) + self.slope(worker, j)) as f32;
+        }
+    }
+
+    fn loss(&self, worker: usize, x: &[f32]) -> f64 {
+        let linear: f64 = x.iter().enumerate().map(|(j, x)| self.slope(worker, j) * f64::from(*x)).sum();
+        Self::along(worker, x).powi(2) + 0.25 * square(x) + linear
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problems::problem::slopes_match;
+
+    #[test]
+    fn gradients_of_the_three_workers_are_those_of_the_loss() {
+        let x = [0.3f32, -0.7, 1.1];
+        for (shifted, worker) in [(false, 0), (true, 1), (true, 2)] {
+            let problem = ThreeWorkers { shifted };
+            slopes_match(&problem, worker, &x);
+        }
+        assert_eq!(ThreeWorkers { shifted: true }.squared_gradient(3, &[0.0; 3]), 0.0);
+    }
 
     #[test]
     fn stochastic_gradients_are_unbiased() {
-        let problems: [(&dyn Problem, Vec<f32>); 3] = [
+        let problems: [(&dyn Problem, Vec<f32>); 4] = [
             (&BimodalLine::new(4), vec![0.5]),
             (&SparseNoise { dimension: 3, deviation: 2.0 }, vec![1.0, -1.0, 0.5]),
-            (&SaddleNoise { sigma: 1.0 }, vec![0.0, -1.0]),
+            (&SaddleNoise::new(1.0), vec![0.0, -1.0]),
+            (&SaddleNoise { sigma: 1.0, planes: 2, batch: 4 }, vec![0.0, -1.0, 1.0, 0.5]),
         ];
         for (problem, x) in problems {
             let mut random = Philox::new(3);

@@ -62,16 +62,6 @@ impl Claim {
         Judging { claim: claim.into(), source: source.into(), parts: Vec::new() }
     }
 
-    /// Judges a claim by what `judge` finds in the results: whether it holds, and the figures. `None`
-    /// where rows are missing.
-    pub fn judge(claim: &str, source: &str, required: &str, judge: impl FnOnce() -> Option<(bool, String)>) -> Self {
-        let found = judge();
-        let verdict = found.as_ref().map(|f| if f.0 { Verdict::Holds } else { Verdict::Fails });
-        let measured = found.map_or_else(|| NOT_MEASURED.into(), |f| f.1);
-        let (claim, source, required) = (claim.into(), source.into(), required.into());
-        Self { claim, source, verdict, measured, required, tests: vec![TestKind::Exact], partial: false }
-    }
-
     /// The claim of a run of which only so many seeds are finished: measured, and not decided.
     pub fn partial(mut self, finished: u64, seeds: u64) -> Self {
         self.measured.push_str(&format!(" (partial: {finished} of {seeds} seeds)"));

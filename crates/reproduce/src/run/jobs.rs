@@ -78,7 +78,10 @@ pub(super) fn execute(
     let total: f64 = jobs.iter().map(cost).sum();
     let share = || jobs.iter().zip(&shares).map(|(job, done)| cost(job) * done.get()).sum::<f64>() / total.max(1e-9);
     let kept = Mutex::new(found);
-    let failure = Mutex::new(None);
+    let failure: Mutex<Option<(usize, ReproduceError)>> = Mutex::new(None);
+    // Of several that fail, the first by number is told, whichever thread was faster: so one before it still begins.
+    let fails_before =
+        |i: usize| failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|f| f.0 < i);
     let abort = Arc::new(AtomicBool::new(false));
     let next = AtomicUsize::new(0);
     let (threads, each) = threads(experiment, setup, request);
@@ -91,7 +94,7 @@ pub(super) fn execute(
                 let _leaves = Leaves(&alive);
                 let work = || {
                     while let Some(i) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if request.stop.load(Ordering::Relaxed) || abort.load(Ordering::Relaxed) {
+                        if request.stop.load(Ordering::Relaxed) || fails_before(*i) {
                             break;
                         }
                         let stop = [request.stop.clone(), abort.clone()];
@@ -99,7 +102,10 @@ pub(super) fn execute(
                             Ok(rows) => kept.lock().unwrap_or_else(PoisonError::into_inner)[*i] = Some(rows),
                             Err(error) => {
                                 abort.store(true, Ordering::Relaxed);
-                                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                                let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                                if first.as_ref().is_none_or(|(before, _)| i < before) {
+                                    *first = Some((*i, error));
+                                }
                             }
                         }
                     }
@@ -118,7 +124,7 @@ pub(super) fn execute(
     });
     progress.finish();
     let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-    (kept.into_inner().unwrap_or_else(PoisonError::into_inner), failure)
+    (kept.into_inner().unwrap_or_else(PoisonError::into_inner), failure.map(|(_, error)| error))
 }
 
 /// Runs one curve: to its end, or until it is stopped.

@@ -103,10 +103,12 @@ fn find(name: &str) -> Result<&'static dyn Experiment, ReproduceError> {
 }
 
 fn select(names: &[String]) -> Result<Vec<&'static dyn Experiment>, ReproduceError> {
-    match names.iter().any(|name| name == "all") {
-        true => Ok(EXPERIMENTS.to_vec()),
-        false => names.iter().map(|name| find(name)).collect(),
+    if names.iter().any(|name| name == "all") {
+        return Ok(EXPERIMENTS.to_vec());
     }
+    // Each once, however often it is named.
+    let first = |(i, name): &(usize, &String)| !names[..*i].contains(name);
+    names.iter().enumerate().filter(first).map(|(_, name)| find(name)).collect()
 }
 
 fn one(experiment: &'static dyn Experiment, setup: &Setup, request: &Request) -> Result<Finished, ReproduceError> {

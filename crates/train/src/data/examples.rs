@@ -1,8 +1,7 @@
 //! What is trained on, whatever it is: images or rows.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use burn::tensor::Device;
+use sha2::{Digest, Sha256};
 
 use super::batch::ImageBatch;
 use super::images::Images;
@@ -83,20 +82,21 @@ impl Examples {
         }
     }
 
-    /// A number that other examples do not have, by all likelihood; the same in all processes of one program.
-    pub fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (self.shape(), self.classes(), self.labels()).hash(&mut hasher);
+    /// What tells them from all others: SHA-256 over shape, classes and every value, in hexadecimal.
+    pub fn digest(&self) -> String {
+        let mut sha = Sha256::new();
+        let shape = self.shape().into_iter().chain([self.classes(), self.len()]);
+        shape.for_each(|number| sha.update((number as u64).to_le_bytes()));
+        sha.update(self.labels());
         match self {
-            Self::Images(images) => images.pixels().hash(&mut hasher),
-            Self::Rows(rows) => {
-                for (columns, values) in (0..rows.len()).map(|i| rows.rows().row(i)) {
-                    columns.hash(&mut hasher);
-                    values.iter().for_each(|x| x.to_bits().hash(&mut hasher));
-                }
-            }
+            Self::Images(images) => sha.update(images.pixels()),
+            Self::Rows(rows) => (0..rows.len()).for_each(|i| {
+                let (indices, values) = rows.rows().row(i);
+                indices.iter().for_each(|index| sha.update(index.to_le_bytes()));
+                values.iter().for_each(|value| sha.update(value.to_le_bytes()));
+            }),
         }
-        hasher.finish()
+        sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Whether crops and flips make sense.

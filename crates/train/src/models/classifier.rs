@@ -5,6 +5,7 @@ use burn::nn::loss::CrossEntropyLoss;
 use burn::tensor::{Int, Tensor};
 
 use super::convnet::ConvNet;
+use super::mlp::Mlp;
 use super::resnet::ResNet;
 use super::softmax::Softmax;
 use super::vgg::Vgg;
@@ -21,6 +22,8 @@ pub enum Classifier {
     Vgg(Vgg),
     /// Softmax regression.
     Softmax(Softmax),
+    /// A wide multilayer perceptron.
+    Mlp(Mlp),
 }
 
 impl Classifier {
@@ -34,6 +37,7 @@ impl Classifier {
             Self::ResNet(model) => model.forward(images),
             Self::Vgg(model) => model.forward(images),
             Self::Softmax(model) => model.forward(images),
+            Self::Mlp(model) => model.forward(images),
         }
     }
 

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::classifier::Classifier;
 use super::convnet::ConvNet;
 use super::init::initialise;
+use super::mlp::Mlp;
 use super::resnet::{Plan, RESNET8, RESNET18, RESNET20, RESNET34, ResNet};
 use super::size::{Size, size};
 use super::softmax::Softmax;
 use super::vgg::{MIN_SIDE, Vgg};
 
-/// A classifier's name: `convnet`, `softmax`, `resnet8`, `resnet20`, `resnet18`, `resnet34` or
+/// A classifier's name: `convnet`, `softmax`, `mlp`, `resnet8`, `resnet20`, `resnet18`, `resnet34` or
 /// `vgg19-bn`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -23,6 +24,8 @@ pub enum ModelKind {
     ConvNet,
     /// [`Softmax`].
     Softmax,
+    /// [`Mlp`].
+    Mlp,
     /// [`RESNET8`].
     ResNet8,
     /// [`RESNET20`].
@@ -63,14 +66,23 @@ pub enum ModelError {
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::ConvNet, Self::Softmax, Self::ResNet8, Self::ResNet20, Self::ResNet18, Self::ResNet34, Self::Vgg19Bn];
+    pub const ALL: [Self; 8] = [
+        Self::ConvNet,
+        Self::Softmax,
+        Self::Mlp,
+        Self::ResNet8,
+        Self::ResNet20,
+        Self::ResNet18,
+        Self::ResNet34,
+        Self::Vgg19Bn,
+    ];
 
     /// The name.
     pub fn name(self) -> &'static str {
         match self {
             Self::ConvNet => "convnet",
             Self::Softmax => "softmax",
+            Self::Mlp => "mlp",
             Self::ResNet8 => "resnet8",
             Self::ResNet20 => "resnet20",
             Self::ResNet18 => "resnet18",
@@ -123,6 +135,7 @@ impl ModelKind {
         match self {
             Self::ConvNet => ConvNet::activations(shape, classes),
             Self::Softmax => shape.iter().product::<usize>() + classes,
+            Self::Mlp => Mlp::activations(shape, classes),
             Self::ResNet8 => RESNET8.activations(shape, classes),
             Self::ResNet20 => RESNET20.activations(shape, classes),
             Self::ResNet18 => RESNET18.activations(shape, classes),
@@ -142,6 +155,7 @@ impl ModelKind {
         let model = match self {
             Self::ConvNet => Classifier::ConvNet(ConvNet::new(shape, classes, device)),
             Self::Softmax => Classifier::Softmax(Softmax::new(channels * height * width, classes, device)),
+            Self::Mlp => Classifier::Mlp(Mlp::new(channels * height * width, classes, device)),
             Self::ResNet8 => resnet(RESNET8),
             Self::ResNet20 => resnet(RESNET20),
             Self::ResNet18 => resnet(RESNET18),

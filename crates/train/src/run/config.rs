@@ -50,8 +50,18 @@ pub enum ConfigError {
     /// Steps between rounds for a method that has a round at every step, or the other way round.
     #[error("{0}")]
     Local(String),
+    /// A run that would go on with data of other contents.
+    #[error("the training data is not what the run began with: {now}, which is not what it was as {was}")]
+    Data {
+        /// What the run began with.
+        was: DataSet,
+        /// What is there.
+        now: DataSet,
+    },
     /// A run that would go on with other data, model or seed.
-    #[error("a run goes on with the data, model, batch, scope, seed and link that it began with; changed: {0}")]
+    #[error(
+        "a run goes on with the data, model, batch, scope, seed, overlap and link that it began with; changed: {0}"
+    )]
     Changed(String),
 }
 
@@ -107,6 +117,9 @@ pub struct RunConfig {
     /// The links of the workers, on which every exchange is reckoned in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<Links>,
+    /// Exchange a step's gradients while the next are computed: the model moves one step late.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub overlap: bool,
     /// The device's name.
     pub device: String,
     /// What happens when a gradient is not finite.
@@ -143,6 +156,7 @@ impl Default for RunConfig {
             dense_below: 0,
             seed: 1,
             link: None,
+            overlap: false,
             device: "auto".into(),
             on_non_finite: OnNonFinite::Stop,
             checkpoint_every: CheckpointEvery::default(),
@@ -211,7 +225,7 @@ impl RunConfig {
                 changed.push(format!("{what} = {is}, was {was}"));
             }
         };
-        differ("data", &self.data, &other.data);
+        // The data themselves are compared by their digest: files may have moved.
         differ("subset", &self.subset, &other.subset);
         differ("augment", &self.augment, &other.augment);
         differ("model", &self.model, &other.model);
@@ -222,6 +236,7 @@ impl RunConfig {
         let inner = |config: &Self| config.inner_optimizer().map_or("none".into(), |inner| inner.to_string());
         differ("inner", &inner(self), &inner(other));
         differ("local_steps", &self.local_steps(), &other.local_steps());
+        differ("overlap", &self.overlap, &other.overlap);
         differ("dense_below", &self.dense_below, &other.dense_below);
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
@@ -240,6 +255,9 @@ impl RunConfig {
                 )),
                 false => Ok(()),
             };
+        }
+        if self.overlap {
+            return refused("`overlap` exchanges every step's gradients, and local steps exchange none".into());
         }
         if self.model.has_batch_norm() {
             return refused(format!(

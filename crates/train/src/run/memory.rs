@@ -90,7 +90,8 @@ impl Estimate {
         // A gradient of each worker waits until all have one; a message is held with its places and values unpacked.
         let exchange = n * d * (1.0 + 2.0 * footprint.said) + 2.0 * d;
         let activations = 4.0 * config.model.activations(shape, classes) as f64;
-        let pass = (2.0 * activations * config.batch as f64).max(activations * EVALUATED as f64);
+        // Without a backward pass a layer's go when the next has them.
+        let pass = (1.5 * activations * config.batch as f64).max(0.25 * activations * EVALUATED as f64);
         // Shares and orders of them, each twice; and what every worker keeps of every parameter.
         let places = 40.0 * split.train.len() as f64 + n * (1000.0 + 300.0 * size.tensors as f64);
         let data = (split.train.bytes() + split.test.bytes()) as f64;

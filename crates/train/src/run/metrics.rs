@@ -41,7 +41,8 @@ impl Metrics {
                     let read = serde_json::from_slice::<serde_json::Value>(&line).ok();
                     let of = read.and_then(|line| line["step"].as_u64());
                     if let Some(of) = of.filter(|of| (next..step).contains(of)) {
-                        (kept.extend_from_slice(&line), kept.push(b'\n'));
+                        kept.extend_from_slice(&line);
+                        kept.push(b'\n');
                         (next, missing) = (of + 1, missing + of - next);
                     }
                 }

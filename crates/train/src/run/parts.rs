@@ -3,6 +3,7 @@
 //!
 //! Whatever is killed at whatever moment, the manifest names the last checkpoint that is complete.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ const COMMON: &str = "common.safetensors";
 const FORMAT: u32 = 1;
 /// How a snapshot calls where a worker is in its data.
 pub(super) const CURSOR: &str = "data.cursor.";
+/// And a worker's gradient that is to be exchanged with the next step.
+pub(super) const PENDING: &str = "pending.";
 
 /// What a checkpoint in parts consists of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,8 +132,12 @@ pub(super) fn save(run: &Path, ranks: &Ranks, mut snapshot: Snapshot) -> Result<
     let all = ranks.share(&chosen)?;
     let folder = all.into_iter().flatten().next().unwrap_or_else(|| format!("step-{step}"));
     let mut own = snapshot.take_own();
-    let texts = std::mem::take(&mut snapshot.texts);
-    (own.texts, snapshot.texts) = texts.into_iter().partition(|(name, _)| name.starts_with(CURSOR));
+    let mine = |name: &str| [CURSOR, PENDING].iter().any(|kind| name.starts_with(kind));
+    let (texts, vectors) = (std::mem::take(&mut snapshot.texts), std::mem::take(&mut snapshot.vectors));
+    (own.texts, snapshot.texts) = texts.into_iter().partition(|(name, _)| mine(name));
+    let (more, rest): (BTreeMap<_, _>, _) = vectors.into_iter().partition(|(name, _)| mine(name));
+    own.vectors.extend(more);
+    snapshot.vectors = rest;
     let at = parts.join(&folder);
     let write = |name: String, snapshot: &Snapshot| -> Result<Part, RunError> {
         let bytes = snapshot.to_bytes();

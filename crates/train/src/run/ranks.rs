@@ -87,13 +87,13 @@ impl Ranks {
     ///
     /// # Errors
     /// Names the first process that differs from the first of all, and in what.
-    pub(super) fn compare(&self, config: &RunConfig, data: u64) -> Result<(), RunError> {
+    pub(super) fn compare(&self, config: &RunConfig, data: &str) -> Result<(), RunError> {
         let mut own: BTreeMap<String, String> = BTreeMap::new();
         let table: toml::Table = toml::from_str(&config.to_toml()).unwrap_or_default();
         own.extend(table.iter().map(|(key, value)| (key.clone(), value.to_string())));
         // Where it computes, where its data lies, and when the first process keeps what is reached.
         ["device", "data_dir", "checkpoint_every"].iter().for_each(|key| drop(own.remove(*key)));
-        own.insert("contents of the data".into(), format!("{data:016x}"));
+        own.insert("contents of the data".into(), data.into());
         own.insert("version of Backburn".into(), env!("CARGO_PKG_VERSION").into());
         let all = self.share(&own)?;
         let Some(first) = all.first() else { return Ok(()) };

@@ -1,16 +1,18 @@
 //! Workers that train a classifier: all n simulated in this process, or its share of them.
 
+use std::sync::OnceLock;
+
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    Encoded, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, RoundError, Snapshot,
-    SnapshotError, Traffic, device, device_name,
+    Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, Round, RoundError,
+    Snapshot, SnapshotError, Traffic, device, device_name,
 };
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
 use super::local::Rounds;
-use super::parts::CURSOR;
+use super::parts::{CURSOR, PENDING};
 use super::ranks::{Ranks, Report, Wish};
 use super::serving::Serving;
 use crate::data::{Cursor, Examples, Sampler, Split};
@@ -25,6 +27,8 @@ pub struct Workers {
     ranks: Option<Ranks>,
     device: Device,
     split: Split<Examples>,
+    /// Of the training data, once it was asked for.
+    digest: OnceLock<String>,
     shards: Vec<Vec<usize>>,
     samplers: Vec<Sampler>,
     /// Where the samplers were before the last step.
@@ -33,6 +37,10 @@ pub struct Workers {
     rounds: Rounds,
     /// The common batch statistics.
     statistics: Vec<f32>,
+    /// Each own worker's gradient of the last step, where it is exchanged during the next.
+    pending: Option<Vec<Gradient>>,
+    /// What was pending before the last step.
+    pended: Option<Vec<Gradient>>,
     /// The mean loss of the last step's batches, that of a failed one included.
     loss: f64,
     /// What the last step's exchange takes on the configuration's links, and what all so far do.
@@ -68,7 +76,7 @@ impl Workers {
         match &ranks {
             None => Self::build(config, split, None),
             Some(all) => {
-                all.compare(&config, split.train.fingerprint())?;
+                all.compare(&config, &split.train.digest())?;
                 Self::build(config, split, ranks.clone())
             }
         }
@@ -111,12 +119,15 @@ impl Workers {
             ranks,
             device,
             split,
+            digest: OnceLock::new(),
             shards,
             samplers,
             before,
             model,
             rounds,
             statistics,
+            pending: None,
+            pended: None,
             loss,
             on_link,
             wish,
@@ -192,7 +203,8 @@ impl Workers {
             return Err(backburn_optim::TransportError::new(why).into());
         }
         let mean = backburn_optim::mean_of_nodes(nodes.iter().map(Vec::as_slice));
-        self.model = self.rounds.group().with_parameters(self.model.clone(), &mean).map_err(SnapshotError::from)?;
+        let group = self.rounds.group();
+        self.model = group.with_parameters(self.model.clone(), mean.as_slice()).map_err(SnapshotError::from)?;
         Ok(())
     }
 
@@ -231,6 +243,37 @@ impl Workers {
         Ok(Stepped { loss: self.loss, bytes })
     }
 
+    /// The gradients that were pending; for another number of workers than then, each has their mean.
+    fn read_pending(&self, snapshot: &Snapshot) -> Result<Option<Vec<Gradient>>, SnapshotError> {
+        let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
+        let saved = snapshot.number("cluster.workers")? as usize;
+        if !snapshot.texts.keys().any(|name| name.starts_with(PENDING)) {
+            return Ok(None);
+        }
+        let d = self.rounds.group().layout().len();
+        let read = |worker: usize| {
+            let name = format!("{PENDING}{worker}");
+            let vector = snapshot.vector(&name)?;
+            let missing: Vec<usize> =
+                serde_json::from_str(snapshot.text(&name)?).map_err(|error| damaged(format!("`{name}`: {error}")))?;
+            match vector.len() == d && vector.iter().all(|x| x.is_finite()) {
+                true => Ok(Gradient { vector: vector.into(), missing }),
+                false => Err(damaged(format!("`{name}` is no gradient of {d} numbers"))),
+            }
+        };
+        let seats = self.rounds.group().cluster().seats();
+        if saved == self.config.workers {
+            return seats.map(read).collect::<Result<_, _>>().map(Some);
+        }
+        let mut mean = vec![0.0f64; d];
+        for worker in 0..saved {
+            let own = read(worker)?;
+            mean.iter_mut().zip(own.vector.as_slice().iter()).for_each(|(m, x)| *m += f64::from(*x) / saved as f64);
+        }
+        let mean: Vec<f32> = mean.into_iter().map(|m| m as f32).collect();
+        Ok(Some(seats.map(|_| mean.clone().into()).collect()))
+    }
+
     /// What came of a step in all processes, from what came of it in this one.
     fn report(&mut self, own: Report) -> Result<(Report, Vec<Report>), RunError> {
         let Some(ranks) = &self.ranks else {
@@ -264,7 +307,7 @@ impl Workers {
     /// Where the model is another than the group's.
     pub fn first_non_finite(&self) -> Result<Option<String>, RunError> {
         let x = self.rounds.group().parameters(&self.model).map_err(SnapshotError::from)?;
-        let bad = backburn_compress::first_non_finite(&x);
+        let bad = x.first_non_finite();
         let path = bad.and_then(|at| self.rounds.group().layout().parameter_at(at)).map(|p| p.path.clone());
         let statistics = || self.statistics.iter().any(|x| !x.is_finite()).then(|| "batch statistics".into());
         Ok(path.or_else(statistics))
@@ -284,6 +327,11 @@ impl Workers {
     /// Seconds that all exchanges so far take there.
     pub fn on_link(&self) -> Option<OnLink> {
         Some(self.on_link?.1)
+    }
+
+    /// That of the training data.
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| self.split.train.digest())
     }
 
     /// The configuration.
@@ -310,6 +358,9 @@ fn batch_statistics_bytes(statistics: &[f32]) -> f64 {
     if statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(statistics.len()) }
 }
 
+/// What a snapshot calls the training data's digest.
+const DIGEST: &str = "data.digest";
+
 /// What a snapshot calls the seconds on a link.
 const ON_LINK: [&str; 3] = ["link.gather", "link.sharded", "link.dense"];
 
@@ -319,6 +370,7 @@ impl Trains for Workers {
     fn step(&mut self, _: u64, lr: f64) -> Result<Stepped, RunError> {
         let n = self.config.workers;
         self.before.clone_from(&self.samplers);
+        self.pended.clone_from(&self.pending);
         let group = match &mut self.rounds {
             Rounds::Each(group) => group,
             Rounds::Local(_) => return self.local_step(lr),
@@ -334,11 +386,14 @@ impl Trains for Workers {
             losses: vec![None; n],
             statistics: vec![None; n],
         };
-        let outcome = group.round_with(lr, &self.model, &mut host);
+        let outcome = match self.config.overlap {
+            false => group.round_with(lr, &self.model, &mut host).map(Some),
+            true => overlapped(group, lr, &self.model, &mut host, &mut self.pending),
+        };
         let (losses, statistics) = (host.losses, host.statistics);
         let diverged = outcome.as_ref().err().filter(|e| e.is_divergence()).map(ToString::to_string);
         let apart = self.ranks.is_some() && self.config.algorithm.is_gossip();
-        let traffic = outcome.as_ref().ok().filter(|_| apart).map(|round| round.traffic().clone());
+        let traffic = outcome.as_ref().ok().filter(|_| apart).and_then(Option::as_ref).map(|r| r.traffic().clone());
         let reported = self.report(Report { losses, statistics, diverged, traffic, wish: self.wish });
         // A transport that has failed in the round fails again, and the first error says more.
         let (Report { losses, statistics, .. }, all) = match (reported, &outcome) {
@@ -348,15 +403,18 @@ impl Trains for Workers {
         };
         self.loss = mean(&losses);
         let round = outcome.map_err(|error| elsewhere(error, &all))?;
-        let traffic = match apart {
-            true => Traffic::join(all.into_iter().filter_map(|report| report.traffic)),
-            false => Some(round.traffic().clone()),
+        let traffic = match &round {
+            None => Some(Traffic::default()),
+            Some(_) if apart => Traffic::join(all.into_iter().filter_map(|report| report.traffic)),
+            Some(round) => Some(round.traffic().clone()),
         };
         let unknown = || backburn_optim::TransportError::new("not every rank says what it has sent");
         let traffic = traffic.ok_or_else(unknown)?;
         let mut bytes = MeanBytes::from(&traffic);
         let load = Load::of(&traffic, 4.0 * self.rounds.group().layout().len() as f64);
-        self.model = round.apply(self.model.clone());
+        if let Some(round) = round {
+            self.model = round.apply(self.model.clone());
+        }
         let seen: Vec<Vec<f32>> = statistics.into_iter().flatten().collect();
         if !seen.is_empty() {
             self.statistics = batch_norm::average(&seen)?;
@@ -380,6 +438,7 @@ impl Trains for Workers {
 
     fn undo(&mut self, _: u64) {
         self.samplers.clone_from(&self.before);
+        self.pending.clone_from(&self.pended);
     }
 
     fn skip(&mut self, _: u64) -> Stepped {
@@ -398,12 +457,18 @@ impl Trains for Workers {
         let mut snapshot = self.rounds.snapshot(&model)?;
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         snapshot.texts.insert("config".into(), self.config.to_toml());
+        snapshot.texts.insert(DIGEST.into(), self.digest().into());
         if let Some(OnLink { gather, sharded, dense }) = self.on_link() {
             ON_LINK.into_iter().zip([gather, sharded, dense]).for_each(|(name, s)| snapshot.set_real(name, s));
         }
         for worker in self.rounds.group().cluster().seats() {
             let cursor = serde_json::to_string(&self.samplers[worker].cursor()).expect("a cursor is plain numbers");
             snapshot.texts.insert(format!("{CURSOR}{worker}"), cursor);
+        }
+        for (worker, gradient) in self.rounds.group().cluster().seats().zip(self.pending.iter().flatten()) {
+            let missing = serde_json::to_string(&gradient.missing).expect("indices");
+            snapshot.texts.insert(format!("{PENDING}{worker}"), missing);
+            snapshot.vectors.insert(format!("{PENDING}{worker}"), gradient.vector.as_slice().to_vec());
         }
         Ok(snapshot)
     }
@@ -412,7 +477,11 @@ impl Trains for Workers {
     /// residuals are re-divided and the data is dealt anew.
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
         let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
-        RunConfig::from_toml(snapshot.text("config")?)?.same_run(&self.config)?;
+        let was = RunConfig::from_toml(snapshot.text("config")?)?;
+        was.same_run(&self.config)?;
+        if snapshot.text(DIGEST)? != self.digest() {
+            return Err(ConfigError::Data { was: was.data, now: self.config.data.clone() }.into());
+        }
         let mut samplers = self.samplers.clone();
         if snapshot.number("cluster.workers")? == self.config.workers as u64 {
             for worker in self.rounds.group().cluster().seats() {
@@ -421,6 +490,7 @@ impl Trains for Workers {
                 samplers[worker] = Sampler::resume(self.shards[worker].clone(), self.config.batch, cursor)?;
             }
         }
+        let pending = self.config.overlap.then(|| self.read_pending(snapshot)).transpose()?.flatten();
         let mut on_link = self.on_link;
         if let Some((_, sum)) = &mut on_link {
             let [gather, sharded, dense] = ON_LINK.map(|name| snapshot.real(name));
@@ -430,8 +500,35 @@ impl Trains for Workers {
         batch_norm::with_statistics(self.model.clone(), &statistics)?;
         self.model = self.rounds.restore(self.model.clone(), snapshot)?;
         (self.samplers, self.statistics, self.on_link) = (samplers, statistics, on_link);
+        (self.pending, self.pended) = (pending, None);
         Ok(())
     }
+}
+
+/// Exchanges the gradients of the last step while those of this one are computed, at the model that does not know of the
+/// exchange: the update is one step late. Any method that asks for one gradient at its x can do so.
+fn overlapped(
+    group: &mut Group<Post>,
+    lr: f64,
+    model: &Classifier,
+    host: &mut Serving<'_>,
+    pending: &mut Option<Vec<Gradient>>,
+) -> Result<Option<Round>, RoundError> {
+    let seats = group.cluster().seats();
+    let models: Vec<Classifier> = seats.clone().map(|worker| group.model_of(worker, model)).collect();
+    let last = pending.take();
+    let (at, own) = (models.clone(), seats.clone());
+    let (fresh, outcome) = std::thread::scope(|scope| {
+        let of = |(worker, at): (usize, Classifier)| host.gradient(worker, &at, 1);
+        let computing = scope.spawn(move || own.zip(at).map(of).collect::<Result<Vec<_>, _>>());
+        let round = |last: Vec<Gradient>| group.round_flat(lr, model, last.into_iter().map(Some).collect());
+        let outcome = last.map(round).transpose();
+        (computing.join(), outcome)
+    });
+    let fresh = fresh.map_err(|_| RoundError::host("the thread that computes gradients has panicked"))??;
+    let flat = seats.zip(fresh).zip(&models).map(|((worker, grads), at)| group.flatten(at, worker, grads));
+    *pending = Some(flat.collect::<Result<_, _>>()?);
+    outcome
 }
 
 /// An error of a round as all processes see it: they tell a divergence from other failures alike.

@@ -68,7 +68,7 @@ impl Schedule {
 #[non_exhaustive]
 pub enum ScheduleError {
     /// A step size.
-    #[error("a step size of {0} is not a number from 0 to {max:e}", max = f32::MAX)]
+    #[error("a step size of {0:e} is not a number from 0 to {max:e}", max = f32::MAX)]
     StepSize(f64),
     /// A step size that f32 takes for 0.
     #[error("a step size of {lr:e}, divided by {factor:e} {drops} times, is less than f32 holds: {least:e}", least = f32::from_bits(1))]

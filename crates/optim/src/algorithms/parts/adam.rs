@@ -1,7 +1,7 @@
 //! Adam's moments, kept by everybody alike.
 
 use backburn_compress::text::{Args, TextError};
-use backburn_compress::{Layout, ParameterError, Vector};
+use backburn_compress::{Layout, Message, ParameterError, Vector};
 
 use crate::{Argument, Role, State, Visitor};
 
@@ -88,6 +88,20 @@ impl Moments {
         self.m.blend(adam.beta1 as f32, (1.0 - adam.beta1) as f32, g);
         self.v.blend_square(adam.beta2 as f32, (1.0 - adam.beta2) as f32, g);
         self.count += 1;
+    }
+
+    /// Takes in what everybody heard: a gradient where the exchange was exact, else the next m itself, of which only
+    /// coordinates count that have a v.
+    pub fn hear(&mut self, adam: &Adam, heard: &Message, is_exact: bool, layout: &Layout) {
+        let mut vector = Vector::zeros(layout.len());
+        vector.add_decoded(1.0, heard, layout);
+        match is_exact {
+            true => self.take_in(adam, &vector),
+            false => {
+                vector.keep_where(&self.v);
+                self.m = vector;
+            }
+        }
     }
 
     /// m/(√v + ε), 0 where v is: what never had a gradient does not move, though a sign cannot say 0.

@@ -35,7 +35,11 @@ impl Residual {
         let last = self.applied.take();
         self.pending = None;
         let correction = Correction { last: last.as_ref(), decay, gain, gradient: g };
-        feedback(cx.compressor, &mut self.p, correction, cx.layout, &cx.key(), &mut self.memos)
+        let said = feedback(cx.compressor, &mut self.p, correction, cx.layout, &cx.key(), &mut self.memos);
+        if let Some(last) = last {
+            last.recycle();
+        }
+        said
     }
 
     /// p ← e·decay + gain·g without compressing it, for methods that compress jointly.

@@ -16,7 +16,7 @@ pub struct OnLink {
     pub gather: f64,
     /// Everybody serves a share; under gossip as `gather`.
     pub sharded: f64,
-    /// All-reduce of the uncompressed vector around a ring.
+    /// The uncompressed vector, by whichever is faster: around a ring, or under either plan.
     pub dense: f64,
 }
 
@@ -25,7 +25,9 @@ impl OnLink {
     pub fn of(step: &Load, links: &Links) -> Self {
         let gather = step.seconds(Plan::Gather, links);
         let sharded = if step.can(Plan::Sharded) { step.seconds(Plan::Sharded, links) } else { gather };
-        Self { gather, sharded, dense: all_reduce(step.dense(), step.workers(), links) }
+        let (n, bytes) = (step.workers(), step.dense());
+        let dense = Load::even(n, bytes, bytes, bytes).cheapest(links).1.min(all_reduce(bytes, n, links));
+        Self { gather, sharded, dense }
     }
 
     /// The cheaper plan for all steps, and its seconds.

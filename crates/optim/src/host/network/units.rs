@@ -63,7 +63,7 @@ impl Scale {
         }
     }
 
-    fn from_base(self, x: f64) -> f64 {
+    fn of_base(self, x: f64) -> f64 {
         match self {
             Self::Times(by) => x / by,
             Self::Over(by) => x * by,
@@ -126,12 +126,12 @@ impl Quantity {
     /// In the largest unit that says it exactly with a number of at least 1; reads back as the same.
     fn show(&self, value: f64) -> String {
         let exact = |(_, scale): &&(&str, Scale)| {
-            let shown = scale.from_base(value);
+            let shown = scale.of_base(value);
             shown >= 1.0 && scale.into_base(shown) == value
         };
         let base = || self.units.iter().find(|(_, scale)| matches!(scale, Times(1.0)));
         let (name, scale) = self.units.iter().find(exact).or_else(base).expect("every quantity has a base unit");
-        format!("{}{name}", scale.from_base(value))
+        format!("{}{name}", scale.of_base(value))
     }
 }
 

@@ -231,6 +231,24 @@ mod tests {
     }
 
     #[test]
+    fn what_another_process_fetches_is_waited_for_and_not_fetched_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("small");
+        let sources = &[Source::Files { base: "http://127.0.0.1:9/", suffix: "" }]; // nobody is there
+        let entry: &'static Entry = Box::leak(Box::new(Entry { sources, ..entry() }));
+        let options = Options { cache_dir: Some(directory.path().into()), ..Options::default() };
+        let other = Lock::take(&place).unwrap();
+        std::thread::scope(|scope| {
+            let fetched = scope.spawn(|| fetch(entry, &options));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            fs::write(place.join("abc"), b"abc").unwrap();
+            drop(other);
+            assert_eq!(fetched.join().unwrap().unwrap(), place);
+        });
+        assert_eq!(names(&place), ["abc"]);
+    }
+
+    #[test]
     fn what_a_killed_fetch_left_goes_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join(".partial-npm")).unwrap();

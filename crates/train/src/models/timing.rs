@@ -1,0 +1,35 @@
+//! What a batch takes on this machine.
+
+use std::time::Instant;
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::classifier::Classifier;
+
+/// Seconds of a forward and a backward pass over a batch of images of this shape (channels, height, width): the
+/// median of what fits into `budget` seconds, after two to warm up. `device` has autodiff.
+pub fn batch_seconds(model: &Classifier, shape: [usize; 3], batch: usize, budget: f64, device: &Device) -> f64 {
+    let batch = batch.max(1);
+    let dims = [batch, shape[0], shape[1], shape[2]];
+    let pixels = (0..dims.iter().product()).map(|i: usize| (i % 251) as f32 / 125.0 - 1.0).collect::<Vec<_>>();
+    let images = Tensor::<4>::from_data(TensorData::new(pixels, dims), device);
+    let targets = Tensor::<1, Int>::from_data(TensorData::new(vec![0i64; batch], [batch]), device);
+    let once = || {
+        let started = Instant::now();
+        let loss = model.loss(images.clone(), targets.clone());
+        let gradients = GradientsParams::from_grads(loss.clone().backward(), model);
+        // A device that works ahead is waited for.
+        let _ = (loss.into_scalar::<f32>(), gradients.len(), device.sync());
+        started.elapsed().as_secs_f64()
+    };
+    (0..2).for_each(|_| {
+        once();
+    });
+    let (started, mut all) = (Instant::now(), vec![once()]);
+    while started.elapsed().as_secs_f64() < budget && all.len() < 1000 {
+        all.push(once());
+    }
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
