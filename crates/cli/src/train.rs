@@ -11,8 +11,8 @@ use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
 use backburn::train::data::{DataSet, Options, Partition};
 use backburn::train::models::{GptPlan, ModelKind};
 use backburn::train::run::{
-    CheckpointEvery, ConfigError, Interrupt, Length, MemoryLimit, Outcome, Progress, Ranks, Reporter, Run, RunConfig,
-    RunError, RunFolder, Signal, Table, megabytes,
+    CheckpointEvery, ConfigError, Inner, Interrupt, Length, MemoryLimit, Outcome, Progress, Ranks, Reporter, Run,
+    RunConfig, RunError, RunFolder, Signal, Table, megabytes,
 };
 use backburn::train::session::OnNonFinite;
 
@@ -87,6 +87,16 @@ pub struct Args {
     /// The compressor: see `backburn compressors`.
     #[arg(long, help_heading = "Compression")]
     compressor: Option<AnyCompressor>,
+    /// Steps that workers take by themselves between two rounds, with local-sgd, diloco, sparse-loco and mu-loco; 30
+    /// where nothing is said.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Compression")]
+    local_steps: Option<u64>,
+    /// Their optimizer in between, where that is not the method's own: sgd, adamw or muon.
+    #[arg(long, value_name = "OPTIMIZER", help_heading = "Compression")]
+    inner: Option<Inner>,
+    /// The step size of their rounds, where that is not the method's own.
+    #[arg(long, value_name = "LR", help_heading = "Compression")]
+    outer_lr: Option<f64>,
     /// What is compressed as one vector: parameter, global or bucket:SIZE.
     #[arg(long, help_heading = "Compression")]
     scope: Option<Scope>,
@@ -405,6 +415,9 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     }
     set(&mut c.algorithm, args.algorithm);
     set(&mut c.compressor, args.compressor);
+    set(&mut c.local_steps, args.local_steps);
+    c.inner = args.inner.or(c.inner);
+    c.outer_lr = args.outer_lr.or(c.outer_lr);
     set(&mut c.scope, args.scope);
     set(&mut c.dense_below, args.dense_below);
     set(&mut c.schedule.lr, args.lr);

@@ -129,8 +129,9 @@ impl fmt::Display for GptPlan {
 /// each behind a layer normalisation and with a way around it, a last normalisation, and a head.
 #[derive(Module, Debug)]
 pub struct Gpt {
-    tokens: Embedding,
-    positions: Embedding,
+    /// Named so that it is no matrix for methods that know matrices.
+    embed_tokens: Embedding,
+    embed_positions: Embedding,
     blocks: TransformerEncoder,
     norm: LayerNorm,
     /// None where it is the transpose of the token embedding.
@@ -144,8 +145,8 @@ impl Gpt {
         // Without dropout: a gradient is a function of its batch.
         let blocks = TransformerEncoderConfig::new(dim, 4 * dim, heads, layers).with_norm_first(true).with_dropout(0.0);
         Self {
-            tokens: EmbeddingConfig::new(VOCABULARY, dim).init(device),
-            positions: EmbeddingConfig::new(context, dim).init(device),
+            embed_tokens: EmbeddingConfig::new(VOCABULARY, dim).init(device),
+            embed_positions: EmbeddingConfig::new(context, dim).init(device),
             blocks: blocks.init(device),
             norm: LayerNormConfig::new(dim).init(device),
             head: (!tied).then(|| LinearConfig::new(dim, VOCABULARY).with_bias(false).init(device)),
@@ -159,12 +160,12 @@ impl Gpt {
     pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
         let ([n, length], device) = (tokens.dims(), tokens.device());
         let places = Tensor::arange(0..length as i64, &device).reshape([1, length]);
-        let x = self.tokens.forward(tokens) + self.positions.forward(places);
+        let x = self.embed_tokens.forward(tokens) + self.embed_positions.forward(places);
         let mask = generate_autoregressive_mask(n, length, &device);
         let x = self.norm.forward(self.blocks.forward(TransformerEncoderInput::new(x).mask_attn(mask)));
         match &self.head {
             Some(head) => head.forward(x),
-            None => x.matmul(self.tokens.weight.val().transpose().unsqueeze()),
+            None => x.matmul(self.embed_tokens.weight.val().transpose().unsqueeze()),
         }
     }
 }

@@ -124,6 +124,11 @@ impl ModelKind {
         }
     }
 
+    /// Whether it has batch normalisation.
+    pub fn has_batch_norm(self) -> bool {
+        matches!(self, Self::ResNet8 | Self::ResNet20 | Self::ResNet18 | Self::ResNet34 | Self::Vgg19Bn)
+    }
+
     fn least_side(self) -> usize {
         match self {
             Self::Vgg19Bn => MIN_SIDE,

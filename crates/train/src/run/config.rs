@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, DeviceKind, Links, SetupError};
+use backburn_optim::{AnyAlgorithm, DeviceKind, Links, Preset, SetupError};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
 use super::length::Length;
+use super::local::{Inner, preset};
 use crate::data::{DataError, DataSet, Examples, Options, Partition, ShortText, Split};
 use crate::models::{GptPlan, ModelKind};
 use crate::session::{OnNonFinite, Schedule, ScheduleError, StepSizes};
@@ -80,6 +81,9 @@ pub enum ConfigError {
     /// A method and a compressor that do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// Steps between rounds for a method that has a round at every step, or the other way round.
+    #[error("{0}")]
+    Local(String),
     /// A run that would go on with data of other contents.
     #[error("the training data is not what the run began with: {now}, which is not what it was as {was}")]
     Data {
@@ -127,6 +131,17 @@ pub struct RunConfig {
     pub algorithm: AnyAlgorithm,
     /// The compressor.
     pub compressor: AnyCompressor,
+    /// Steps that workers take by themselves between two rounds, where the method is `local-sgd`, `diloco`,
+    /// `sparse-loco` or `mu-loco`; 0 is 30 for these.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub local_steps: u64,
+    /// With what, where that is not the method's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Inner>,
+    /// The step size of their rounds, where that is not the method's own: 0.7 with an outer momentum, else 1. The
+    /// schedule's is that of the steps in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer_lr: Option<f64>,
     /// What the compressor sees as one vector.
     pub scope: Scope,
     /// Parameters of fewer coordinates are sent as they are.
@@ -171,6 +186,9 @@ impl Default for RunConfig {
             steps: 0,
             algorithm: "ef-sgd:momentum=0.9".parse().expect(parsed),
             compressor: "topk:0.01".parse().expect(parsed),
+            local_steps: 0,
+            inner: None,
+            outer_lr: None,
             scope: Scope::Parameter,
             dense_below: 0,
             seed: 1,
@@ -226,6 +244,7 @@ impl RunConfig {
             return Err(ConfigError::DataDir(path.clone()));
         }
         self.algorithm.check(&self.compressor)?;
+        self.check_local()?;
         self.link.as_ref().map_or(Ok(()), |link| link.check(self.workers)).map_err(SetupError::from)?;
         Ok(self.schedule.check()?)
     }
@@ -252,11 +271,63 @@ impl RunConfig {
         differ("seed", &self.seed, &other.seed);
         differ("batch", &self.batch, &other.batch);
         differ("scope", &self.scope, &other.scope);
+        let inner = |config: &Self| config.inner_optimizer().map_or("none".into(), |inner| inner.to_string());
+        differ("inner", &inner(self), &inner(other));
+        differ("local_steps", &self.local_steps(), &other.local_steps());
         differ("overlap", &self.overlap, &other.overlap);
         differ("dense_below", &self.dense_below, &other.dense_below);
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
         if changed.is_empty() { Ok(()) } else { Err(ConfigError::Changed(changed.join("; "))) }
+    }
+
+    fn check_local(&self) -> Result<(), ConfigError> {
+        let refused = |why: String| Err(ConfigError::Local(why));
+        if preset(&self.algorithm).is_none() {
+            let given = self.local_steps > 0 || self.inner.is_some() || self.outer_lr.is_some();
+            return match given {
+                true => refused(format!(
+                    "`{}` has a round at every step: local_steps, inner and outer_lr go with {}",
+                    self.algorithm.name(),
+                    Preset::ALL.map(Preset::name).join(", ")
+                )),
+                false => Ok(()),
+            };
+        }
+        if self.overlap {
+            return refused("`overlap` exchanges every step's gradients, and local steps exchange none".into());
+        }
+        if self.model.has_batch_norm() {
+            return refused(format!(
+                "`{}` has batch normalisation, whose statistics local steps do not share",
+                self.model
+            ));
+        }
+        let lr = self.outer_lr();
+        if !(lr > 0.0 && lr <= f64::from(f32::MAX)) {
+            return Err(ScheduleError::StepSize(lr).into());
+        }
+        Ok(())
+    }
+
+    /// Steps between two rounds.
+    pub fn local_steps(&self) -> u64 {
+        match (preset(&self.algorithm), self.local_steps) {
+            (None, _) => 1,
+            (Some(_), 0) => 30,
+            (Some(_), steps) => steps,
+        }
+    }
+
+    /// The optimizer between two rounds, where there is one.
+    pub fn inner_optimizer(&self) -> Option<Inner> {
+        preset(&self.algorithm).map(|preset| self.inner.unwrap_or(Inner::of(preset)))
+    }
+
+    /// The step size of the rounds of local methods.
+    pub fn outer_lr(&self) -> f64 {
+        let momentum = matches!(preset(&self.algorithm), Some(Preset::DiLoCo | Preset::MuLoCo));
+        self.outer_lr.unwrap_or(if momentum { 0.7 } else { 1.0 })
     }
 
     /// How long it is.
