@@ -28,7 +28,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a classifier on simulated workers, or as one of the ranks of an MPI run.
+    /// Train a model on simulated workers, or as one of the ranks of an MPI run.
     Train(Box<train::Args>),
     /// Show a checkpoint, or make one file of its parts.
     Checkpoint(checkpoint::Args),

@@ -1,5 +1,6 @@
 //! What a run wrote of every step.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
@@ -9,7 +10,27 @@ use serde_json::json;
 
 use super::error::RunError;
 use super::folder::{METRICS, RunFolder};
+use crate::models::Evaluation;
 use crate::session::Step;
+
+/// What a model came to on the test part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// Loss and accuracy.
+    pub evaluation: Evaluation,
+    /// Whether of text, whose loss has a perplexity.
+    pub text: bool,
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Evaluation { loss, accuracy, .. } = self.evaluation;
+        match self.text {
+            true => write!(f, "validation loss {loss:.4}, perplexity {:.3}", self.evaluation.perplexity()),
+            false => write!(f, "test loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy),
+        }
+    }
+}
 
 /// `metrics.jsonl`: a line a step.
 #[derive(Debug)]
@@ -61,8 +82,14 @@ impl Metrics {
         self.missing
     }
 
-    /// Writes a step's line.
-    pub fn write(&mut self, step: &Step, seen: &Observation, on_link: Option<OnLink>) -> Result<(), RunError> {
+    /// Writes a step's line; with what was measured after it on the test part, where that was done.
+    pub fn write(
+        &mut self,
+        step: &Step,
+        seen: &Observation,
+        on_link: Option<OnLink>,
+        measured: Option<&Measured>,
+    ) -> Result<(), RunError> {
         let mut line = json!({
             "step": step.number,
             "lr": step.lr,
@@ -76,6 +103,12 @@ impl Metrics {
         });
         if let Some(on_link) = on_link {
             line["seconds_on_link"] = json!(on_link);
+        }
+        if let Some(Measured { evaluation, text }) = measured {
+            (line["test_loss"], line["test_accuracy"]) = (json!(evaluation.loss), json!(evaluation.accuracy));
+            if *text {
+                line["perplexity"] = json!(evaluation.perplexity());
+            }
         }
         let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
         written.map_err(|source| SnapshotError::Io { action: "write", path: self.path.clone(), source }.into())

@@ -53,6 +53,7 @@ impl Trainer {
             train_loss: so_far.loss,
             test_loss: evaluation.loss,
             test_accuracy: evaluation.accuracy,
+            perplexity: workers.split().test.are_text().then(|| evaluation.perplexity()),
             megabytes: so_far.bytes.megabytes(),
             compression_ratio: if so_far.bytes.up > 0.0 { dense / so_far.bytes.up } else { f64::NAN },
             seconds: so_far.seconds,
