@@ -134,6 +134,9 @@ pub struct Args {
     /// How often what is reached is kept: 5min, 30s, 2h, 100steps or never; at the end, and at a first signal, always.
     #[arg(long, value_name = "DISTANCE", help_heading = "Results")]
     checkpoint_every: Option<CheckpointEvery>,
+    /// Steps between two looks at the test set, for `backburn report`; 0 looks only at the end.
+    #[arg(long, value_name = "STEPS", help_heading = "Results")]
+    evaluate_every: Option<u64>,
 }
 
 /// Fractions between commas.
@@ -392,6 +395,7 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     set(&mut c.seed, args.seed);
     set(&mut c.device, args.device);
     set(&mut c.checkpoint_every, args.checkpoint_every);
+    set(&mut c.evaluate_every, args.evaluate_every);
     set(&mut c.augment, args.augment);
     set(&mut c.overlap, args.overlap);
     set(&mut c.on_non_finite, args.on_non_finite);

@@ -44,7 +44,8 @@ const SHARE: f64 = 0.25;
 
 /// The pairs of labels whose curves coincide in this panel, the smaller number first.
 fn meetings(panel: &Panel, place: &impl Fn(&Line) -> usize) -> Vec<(usize, usize)> {
-    let lines: Vec<(usize, Vec<(f64, f64)>)> = panel.lines.iter().map(|line| (place(line), seen(line, panel))).collect();
+    let lines: Vec<(usize, Vec<(f64, f64)>)> =
+        panel.lines.iter().map(|line| (place(line), seen(line, panel))).collect();
     let heights = || lines.iter().flat_map(|(_, points)| points).map(|p| p.1);
     let (low, high) = heights().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
     let near = NEAR * (high - low);
@@ -103,13 +104,13 @@ mod tests {
         let table: [(&[Panel], &[Stroke]); 5] = [
             (&[panel(&[("a", |x| x), ("b", |x| 20.0 - x)])], &[Solid, Solid]),
             (&[panel(&[("a", |x| x), ("b", |x| x + 0.1)])], &[Solid, Dashed]),
-            (&[panel(&[("a", |x| x), ("b", |x| x), ("c", |x| x), ("d", |x| 20.0 - x)])], &[Solid, Dashed, Dotted, Solid]),
+            (
+                &[panel(&[("a", |x| x), ("b", |x| x), ("c", |x| x), ("d", |x| 20.0 - x)])],
+                &[Solid, Dashed, Dotted, Solid],
+            ),
             // In their ends alone; and in the second panel.
             (&[panel(&[("a", |x| x.max(12.0)), ("b", |x| (20.0 - x).max(12.0))])], &[Solid, Dashed]),
-            (
-                &[panel(&[("a", |x| x), ("b", |x| 20.0 - x)]), panel(&[("b", |x| x), ("a", |x| x)])],
-                &[Solid, Dashed],
-            ),
+            (&[panel(&[("a", |x| x), ("b", |x| 20.0 - x)]), panel(&[("b", |x| x), ("a", |x| x)])], &[Solid, Dashed]),
         ];
         for (i, (panels, strokes)) in table.into_iter().enumerate() {
             assert_eq!(Stroke::of(&Figure::new(2, panels.to_vec())), strokes, "{i}");

@@ -111,6 +111,9 @@ pub struct RunConfig {
     pub on_non_finite: OnNonFinite,
     /// How often what is reached is kept.
     pub checkpoint_every: CheckpointEvery,
+    /// Steps between two looks at the test set, which are written with the metrics; 0 looks only at the end.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub evaluate_every: u64,
     /// Over what length the step sizes run, where that is not the run's own: what a longer run keeps of a shorter one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_length: Option<Length>,
@@ -142,6 +145,7 @@ impl Default for RunConfig {
             device: "auto".into(),
             on_non_finite: OnNonFinite::Stop,
             checkpoint_every: CheckpointEvery::default(),
+            evaluate_every: 0,
             schedule_length: None,
             schedule: Schedule::default(),
         }

@@ -26,7 +26,7 @@ pub use folder::RunFolder;
 pub use interrupt::{Hold, Interrupt, Signal};
 pub use length::{Length, LengthError};
 pub use memory::{Estimate, MemoryError, MemoryLimit, MemoryLimitError, available};
-pub use metrics::Metrics;
+pub use metrics::{Line, Metrics};
 pub use parts::{Manifest, Part};
 pub use ranks::Ranks;
 pub use report::{Progress, Reporter};

@@ -80,7 +80,10 @@ impl Watch<Workers> for Watching<'_> {
         if self.folder.is_some() {
             let seen = trainer.trains_mut().observe_all()?;
             if let Some(metrics) = &mut self.metrics {
-                metrics.write(step, &seen, trainer.trains().step_on_link())?;
+                let (workers, (taken, _)) = (trainer.trains(), trainer.progress());
+                let every = workers.config().evaluate_every;
+                let tested = (every > 0 && taken.is_multiple_of(every)).then(|| workers.evaluate()).transpose()?;
+                metrics.write(step, &seen, workers.step_on_link(), tested)?;
             }
         }
         let (taken, steps) = trainer.progress();
