@@ -34,7 +34,7 @@
 //! feature `learner` workers train under Burn's `Learner`, with `train` come data, models and loops, with `mpi` the
 //! transport of an MPI run.
 
-pub use backburn_optim::{DEVICES, DeviceError, device, device_name};
+pub use backburn_optim::{DeviceError, DeviceKind, device};
 
 /// What nearly every program needs.
 pub mod prelude {

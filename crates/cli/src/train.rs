@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use backburn::DeviceKind;
 use backburn::host::Transport;
 use backburn::network::{Links, Plan};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
@@ -69,7 +70,7 @@ pub struct Args {
     seed: Option<u64>,
     /// auto, flex, ndarray or wgpu, as compiled in.
     #[arg(long, help_heading = "Training")]
-    device: Option<String>,
+    device: Option<DeviceKind>,
     /// What becomes of a round whose gradient, or what follows from it, is not finite: stop ends the run there, skip
     /// passes it over.
     #[arg(long, value_name = "WHAT", value_parser = on_non_finite(), help_heading = "Training")]

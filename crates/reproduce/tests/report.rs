@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use backburn_optim::DeviceKind;
 use backburn_reproduce::{Request, Scale, compare_runs, reproduce};
 use backburn_train::data::Options;
 use backburn_train::models::ModelKind;
@@ -27,7 +28,7 @@ fn report() -> &'static Path {
         let directory = tempfile::tempdir().unwrap();
         let names = ["counterexample-2", "sparse-noise", "max-margin", "ef21-divergence"].map(String::from).to_vec();
         let data = Options { offline: true, ..Options::default() };
-        let request = Request { data, device: "flex".into(), ..Request::new(names, Scale::Smoke, directory.path()) };
+        let request = Request { data, device: DeviceKind::Flex, ..Request::new(names, Scale::Smoke, directory.path()) };
         let index = reproduce(&request).unwrap().index.canonicalize().unwrap();
         (directory, index)
     });
@@ -46,7 +47,7 @@ fn runs() -> &'static Path {
                 subset: 100,
                 batch: 4,
                 evaluate_every: 20,
-                device: "flex".into(),
+                device: DeviceKind::Flex,
                 compressor: compressor.parse().unwrap(),
                 link: Some("100Mbit,20ms".parse().unwrap()),
                 seed,

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+use backburn_optim::DeviceKind;
 use backburn_reproduce::{Claim, EXPERIMENTS, Outcome, Request, Results, Row, Scale, Verdict, redraw, reproduce};
 use backburn_train::data::Options;
 
 fn request(names: &[&str], out: &Path) -> Request {
     let data = Options { offline: true, ..Options::default() };
     let names = names.iter().map(|name| (*name).to_owned()).collect();
-    Request { data, device: "flex".into(), ..Request::new(names, Scale::Smoke, out) }
+    Request { data, device: DeviceKind::Flex, ..Request::new(names, Scale::Smoke, out) }
 }
 
 /// All experiments, run once for all tests.

@@ -2,7 +2,7 @@
 
 use backburn_compress::TopK;
 use backburn_optim::learner::EpochLines;
-use backburn_optim::{EfSgdConfig, device};
+use backburn_optim::{DeviceKind, EfSgdConfig};
 use backburn_train::data::{self, Examples, Options};
 use backburn_train::models::{LearnerNet, ModelKind, evaluate};
 use burn::data::dataloader::DataLoaderBuilder;
@@ -13,7 +13,7 @@ use burn::train::{Learner, SupervisedTraining};
 #[test]
 fn learns_and_sends_little() {
     let place = tempfile::tempdir().unwrap();
-    let device = device("auto").unwrap().autodiff();
+    let device = DeviceKind::Auto.device().unwrap().autodiff();
     let split = data::load("fashion-embedded", &Options::default()).unwrap();
     let classifier = ModelKind::Softmax.build(split.train.shape(), split.train.classes(), 7, &device).unwrap();
     let test = Examples::from(split.test.clone());

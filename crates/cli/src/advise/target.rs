@@ -33,7 +33,7 @@ impl Target {
             Err(error) => return Err(error.into()),
         };
         let shape = image(&args.image)?;
-        let device = backburn::device(&args.device)?.autodiff();
+        let device = args.device.device()?.autodiff();
         let model = kind.build(shape, CLASSES, 1, &device)?;
         let group = GroupConfig::any("sgd".parse()?, "identity".parse()?).init(&model)?;
         let tensors = group.layout().parameters().iter().map(|p| (p.path.clone(), p.shape.clone())).collect();

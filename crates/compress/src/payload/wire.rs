@@ -1,5 +1,6 @@
 //! The message format, version 2. Version 1, which is read too, is the same without the symbol code of many
-//! symbols (see the source of `payload::entropy`).
+//! symbols (see the source of `payload::entropy`); its sketches of 256 columns and more, which hashed otherwise, are
+//! refused.
 //!
 //! All numbers are little-endian. A message is a header of 20 bytes and the payloads, one after the
 //! other, one a unit:
@@ -128,9 +129,21 @@ pub fn decode(bytes: &[u8], limit: u64) -> Result<Vec<Payload>, WireError> {
     for _ in 0..count {
         payloads.push(Payload::decode_from(&mut reader, &mut described, limit)?);
     }
+    if head[2] == 1 && payloads.iter().any(hashes_by_blocks) {
+        let why = "one of 256 columns or more of format version 1 hashes otherwise";
+        return Err(WireError::Malformed { what: "a sketch", why });
+    }
     match reader.bytes.len() {
         0 => Ok(payloads),
         rest => Err(WireError::Trailing(rest as u64)),
+    }
+}
+
+fn hashes_by_blocks(payload: &Payload) -> bool {
+    match payload {
+        Payload::Sketch(sketch) => sketch.hashes_by_blocks(),
+        Payload::Sum(sum) => sum.parts.iter().any(hashes_by_blocks),
+        _ => false,
     }
 }
 

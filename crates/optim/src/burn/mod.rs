@@ -22,7 +22,7 @@ mod solo;
 mod step_size;
 mod weights;
 
-pub use device::{DEVICES, DeviceError, device, device_name};
+pub use device::{DeviceError, DeviceKind, device};
 pub use ef_sgd_config::EfSgdConfig;
 pub use error::ModelError;
 pub use group::Group;

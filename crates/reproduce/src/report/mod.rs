@@ -175,7 +175,7 @@ fn experiment(s: &Section, html: &mut String) {
         .rows
         .push(pair(if manifest.commits.len() > 1 { "commits" } else { "commit" }, &manifest.commits.join(", ")));
     settings.rows.push(pair("machine", &manifest.machine));
-    settings.rows.push(pair("device of models", &manifest.device));
+    settings.rows.push(pair("device of models", manifest.device.name()));
     table(&settings, html);
     let mut curves = Table::new("Curves", &["group", "curve", "method", "compressor", "n", "batch", "step size"]);
     curves.rows.extend(manifest.curves.iter().map(|c| {

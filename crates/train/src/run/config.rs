@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, Links, SetupError};
+use backburn_optim::{AnyAlgorithm, DeviceKind, Links, SetupError};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
@@ -105,8 +105,8 @@ pub struct RunConfig {
     /// Exchange a step's gradients while the next are computed: the model moves one step late.
     #[serde(skip_serializing_if = "is_zero")]
     pub overlap: bool,
-    /// The device's name.
-    pub device: String,
+    /// The device.
+    pub device: DeviceKind,
     /// What happens when a gradient is not finite.
     pub on_non_finite: OnNonFinite,
     /// How often what is reached is kept.
@@ -142,7 +142,7 @@ impl Default for RunConfig {
             seed: 1,
             link: None,
             overlap: false,
-            device: "auto".into(),
+            device: DeviceKind::Auto,
             on_non_finite: OnNonFinite::Stop,
             checkpoint_every: CheckpointEvery::default(),
             evaluate_every: 0,
@@ -320,6 +320,7 @@ mod tests {
         assert!(message("compressor = 'topk:2'").contains("ratio 2 is outside (0, 1]"));
         assert!(message("model = 'lenet'").contains("resnet20"));
         assert!(message("data = 'imagenet'").contains("fashion-embedded"));
+        assert!(message("device = 'tpu'").contains("unknown device `tpu`; known: auto, flex, ndarray, wgpu"));
         assert!(RunConfig { workers: 0, ..RunConfig::default() }.check().is_err());
         assert!(RunConfig { schedule: Schedule::constant(f64::NAN), ..RunConfig::default() }.check().is_err());
     }

@@ -1,6 +1,6 @@
 //! What a run came to.
 
-use backburn_optim::OnLink;
+use backburn_optim::{DeviceKind, OnLink};
 use serde::{Deserialize, Serialize};
 
 use crate::session::MeanBytes;
@@ -34,7 +34,7 @@ pub struct Summary {
     /// Trainable parameters.
     pub parameters: u64,
     /// The device.
-    pub device: String,
+    pub device: DeviceKind,
 }
 
 /// JSON has no NaN: serde writes `null` for it.

@@ -58,7 +58,7 @@ impl Trainer {
             seconds: so_far.seconds,
             seconds_on_link: workers.on_link(),
             parameters: workers.group().layout().len() as u64,
-            device: workers.device_name(),
+            device: workers.device_kind(),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, Round, RoundError,
-    Snapshot, SnapshotError, Traffic, device, device_name,
+    DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, Round,
+    RoundError, Snapshot, SnapshotError, Traffic,
 };
 use burn::tensor::Device;
 
@@ -25,6 +25,7 @@ pub struct Workers {
     /// The processes that have the others.
     ranks: Option<Ranks>,
     device: Device,
+    device_kind: DeviceKind,
     split: Split<Examples>,
     /// Of the training data, once it was asked for.
     digest: OnceLock<String>,
@@ -86,7 +87,8 @@ impl Workers {
         if config.augment && !split.train.are_images() {
             return Err(ConfigError::Augment(config.data.to_string()).into());
         }
-        let device = device(&config.device)?.autodiff();
+        let device_kind = config.device.resolve()?;
+        let device = device_kind.device()?.autodiff();
         if config.subset > 0 && config.subset < split.train.len() {
             split.train = split.train.first_of_each(config.subset);
         }
@@ -113,6 +115,7 @@ impl Workers {
             config,
             ranks,
             device,
+            device_kind,
             split,
             digest: OnceLock::new(),
             shards,
@@ -298,9 +301,9 @@ impl Workers {
         &self.config
     }
 
-    /// The device's short name.
-    pub fn device_name(&self) -> String {
-        device_name(&self.device)
+    /// What the model is on.
+    pub fn device_kind(&self) -> DeviceKind {
+        self.device_kind
     }
 
     /// The bytes of one uncompressed step: every unit dense, and the batch statistics.
