@@ -2,7 +2,7 @@
 
 use backburn_train::data::{self, Options, Split};
 use backburn_train::models::ModelKind;
-use backburn_train::run::{CheckpointEvery, Outcome, Run, RunConfig, RunError, RunFolder, Summary, Trainer};
+use backburn_train::run::{CheckpointEvery, Metrics, Outcome, Run, RunConfig, RunError, RunFolder, Summary, Trainer};
 use backburn_train::session::Schedule;
 
 fn small() -> Split {
@@ -107,11 +107,18 @@ fn a_run_interrupted_in_its_folder_goes_on_and_its_metrics_have_every_step_once(
         model: ModelKind::Softmax,
         steps: 5,
         checkpoint_every: CheckpointEvery::Steps(2),
+        evaluate_every: 5,
         ..config("ef-sgd", "topk:0.1")
     };
     let folder = RunFolder::new(place.path().join("run"));
     let summary = finished(config.clone(), &folder, false).unwrap();
     assert_eq!(summary.steps, 5);
+    assert_eq!(folder.summary().unwrap().as_ref(), Some(&summary));
+    let read = Metrics::read(&folder).unwrap();
+    let tested: Vec<_> = read.iter().map(|line| line.test_accuracy).collect();
+    assert_eq!(tested, [None, None, None, None, Some(summary.test_accuracy)]);
+    assert_eq!(read[4].loss, Some(summary.train_loss));
+    assert!((read.iter().map(|line| line.bytes_up).sum::<f64>() / 1e6 - summary.megabytes.up).abs() < 1e-9);
     let lines = || {
         let text = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
         let steps =

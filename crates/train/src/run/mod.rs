@@ -28,7 +28,7 @@ pub use interrupt::{Hold, Interrupt, Signal};
 pub use length::{Length, LengthError};
 pub use local::{Inner, UnknownInner};
 pub use memory::{Estimate, MemoryError, MemoryLimit, MemoryLimitError, available};
-pub use metrics::{Measured, Metrics};
+pub use metrics::{Line, Measured, Metrics};
 pub use parts::{Manifest, Part};
 pub use ranks::Ranks;
 pub use report::{Progress, Reporter};
