@@ -34,6 +34,10 @@ pub struct Summary {
     /// Seconds that all exchanges take on the configuration's links, computing not included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_on_link: Option<OnLink>,
+    /// Megabytes that the processes of the run have sent to each other in its steps, reports and all: what a network has
+    /// carried, but for its own headers. None where there is one process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub megabytes_between: Option<f64>,
     /// Trainable parameters.
     pub parameters: u64,
     /// The device.
