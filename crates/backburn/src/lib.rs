@@ -111,8 +111,8 @@ pub mod burn {
     #[cfg(feature = "learner")]
     pub use backburn_optim::learner;
     pub use backburn_optim::{
-        EfSgdConfig, Group, GroupConfig, LoadError, ModelError, ModuleHost, ParameterGroup, Places, Policy, Probe,
-        Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
+        EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Policy,
+        Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
     };
 }
 

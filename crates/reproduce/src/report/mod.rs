@@ -1,7 +1,7 @@
 //! `index.html`: one page over all experiments in a directory. It needs no other file, no script and
 //! no network.
 
-mod html;
+pub(crate) mod html;
 mod manifest;
 mod summary;
 
@@ -13,6 +13,7 @@ use backburn_optim::write_atomically;
 pub(crate) use manifest::COMMIT;
 pub use manifest::{CurveRecord, Manifest};
 
+pub(crate) use self::html::is_titled;
 use self::html::{escape, figure, table};
 
 use crate::error::ReproduceError;
@@ -28,7 +29,7 @@ const TITLE: &str = "Backburn: the papers, reproduced";
 pub(crate) fn check_own(out: &Path) -> Result<(), ReproduceError> {
     let path = out.join("index.html");
     match std::fs::read(&path) {
-        Ok(page) if !html::is_titled(&page, TITLE) => Err(ReproduceError::Foreign(path)),
+        Ok(page) if !is_titled(&page, TITLE) => Err(ReproduceError::Foreign(path)),
         _ => Ok(()),
     }
 }
