@@ -1,6 +1,7 @@
 //! Figures 4, 6, 7 and Tables 1 to 4 of Karimireddy et al. (2019): signs with and without feedback on
 //! deep networks, as the batch shrinks.
 
+use super::names::{EF, SCALED, SIGNM};
 use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Scale, Setup, Table, Tuning};
@@ -24,12 +25,9 @@ const WORKERS: usize = 10;
 /// The setting of a curve by which a step size is tuned.
 const TUNING: f64 = 1.0;
 const SGDM: &str = "SGDM";
-const SIGN: &str = "scaled signSGD";
-const SIGNM: &str = "signSGDM";
-const EF: &str = "EF-signSGD";
 const METHODS: [(&str, &str, &str); 4] = [
     (SGDM, "sgd:momentum=0.9,weight-decay=0.0005", "identity"),
-    (SIGN, "compressed-sgd:weight-decay=0.0005", "sign:scaled"),
+    (SCALED, "compressed-sgd:weight-decay=0.0005", "sign:scaled"),
     (SIGNM, "compressed-sgd:momentum=0.9,weight-decay=0.0005", "sign"),
     (EF, "ef-sgd:weight-decay=0.0005", "sign:scaled"),
 ];
@@ -269,9 +267,9 @@ impl Experiment for CifarSignSgd {
                 .judged()
         };
         let mut claims = vec![
-            larger(SIGN),
+            larger(SCALED),
             larger(SIGNM),
-            grows(SIGN),
+            grows(SCALED),
             grows(SIGNM),
             Claim::about(worded("EF-signSGD's gap decreases as the batch shrinks".into()), &captions)
                 .each(&Paired::below("points below SGDM's, at batch 8 and at batch 128"), ends(EF, 8, 128))
@@ -292,7 +290,7 @@ impl Experiment for CifarSignSgd {
                 .each(
                     &faster,
                     everywhere.iter().flat_map(|(task, batch)| {
-                        [SIGN, SIGNM].map(|curve| (at(task, *batch, curve), train(task, *batch, EF, curve)))
+                        [SCALED, SIGNM].map(|curve| (at(task, *batch, curve), train(task, *batch, EF, curve)))
                     }),
                 )
                 .judged(),
@@ -301,7 +299,7 @@ impl Experiment for CifarSignSgd {
                     &Paired::below("mean over the run, at batch 128 and at batch 8"),
                     tasks.iter().flat_map(|task| {
                         [TRAIN_LOSS, TEST_LOSS].map(|metric| {
-                            let [large, small] = [128, 8].map(|batch| of(task, batch, SIGN, metric, Summary::Mean));
+                            let [large, small] = [128, 8].map(|batch| of(task, batch, SCALED, metric, Summary::Mean));
                             (format!("{}, {metric}", task.name), large.zip(small))
                         })
                     }),
@@ -309,7 +307,8 @@ impl Experiment for CifarSignSgd {
                 .each(
                     &Paired::below("best, at batch 8 and at batch 128"),
                     tasks.iter().map(|task| {
-                        let [small, large] = [8, 128].map(|batch| of(task, batch, SIGN, TEST_ACCURACY, Summary::Most));
+                        let [small, large] =
+                            [8, 128].map(|batch| of(task, batch, SCALED, TEST_ACCURACY, Summary::Most));
                         (format!("{}, {TEST_ACCURACY}", task.name), small.zip(large))
                     }),
                 )
@@ -325,7 +324,7 @@ impl Experiment for CifarSignSgd {
                     "At batch 8 the scaled sign needs feedback: EF-signSGD's train loss is below scaled signSGD's",
                     &figures,
                 )
-                .part("", lower.clone(), pair(&group(&SMALL[0], 8), SIGN))
+                .part("", lower.clone(), pair(&group(&SMALL[0], 8), SCALED))
                 .judged(),
             );
             claims.push(
@@ -333,7 +332,7 @@ impl Experiment for CifarSignSgd {
                     "With one class a worker signs need feedback: EF-signSGD's train loss is below the others'",
                     "ours, from Theorem I",
                 )
-                .each(&lower, [SIGN, SIGNM].map(|curve| (curve.to_owned(), pair(&one_class, curve))))
+                .each(&lower, [SCALED, SIGNM].map(|curve| (curve.to_owned(), pair(&one_class, curve))))
                 .judged(),
             );
         }
@@ -353,7 +352,7 @@ impl Experiment for CifarSignSgd {
         // Accuracy and train loss at batch 128, at batch 8, and train loss with one class a worker.
         let table = [
             (SGDM, 0.9, 0.2, 0.9, 0.2, 0.2),
-            (SIGN, 0.85, 0.3, 0.6, 0.6, 1.0),
+            (SCALED, 0.85, 0.3, 0.6, 0.6, 1.0),
             (SIGNM, 0.86, 0.3, 0.8, 0.3, 1.0),
             (EF, 0.895, 0.1, 0.899, 0.1, 0.2),
         ];
@@ -370,16 +369,16 @@ impl Experiment for CifarSignSgd {
         let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
         vec![
             made.all_hold(),
-            with(&large, SIGN, TEST_ACCURACY, &steady(0.95))
+            with(&large, SCALED, TEST_ACCURACY, &steady(0.95))
                 .fails(small_claim!("EF-signSGD's gap to SGDM is smaller than scaled signSGD's")),
-            with(&large, SIGN, TEST_ACCURACY, &torn(0.8, 0.98))
+            with(&large, SCALED, TEST_ACCURACY, &torn(0.8, 0.98))
                 .undecided(small_claim!("EF-signSGD's gap to SGDM is smaller than scaled signSGD's")),
             with(&small, SIGNM, TEST_ACCURACY, &steady(0.95))
                 .fails(small_claim!("EF-signSGD's gap to SGDM is smaller than signSGDM's")),
             with(&small, SIGNM, TEST_ACCURACY, &torn(0.8, 0.99))
                 .undecided(small_claim!("EF-signSGD's gap to SGDM is smaller than signSGDM's")),
-            with(&small, SIGN, TEST_ACCURACY, &steady(0.88)).fails(small_claim!("The gap of scaled signSGD grows")),
-            with(&small, SIGN, TEST_ACCURACY, &torn(0.7, 0.99))
+            with(&small, SCALED, TEST_ACCURACY, &steady(0.88)).fails(small_claim!("The gap of scaled signSGD grows")),
+            with(&small, SCALED, TEST_ACCURACY, &torn(0.7, 0.99))
                 .undecided(small_claim!("The gap of scaled signSGD grows")),
             with(&small, SIGNM, TEST_ACCURACY, &steady(0.88)).fails(small_claim!("The gap of signSGDM grows")),
             with(&small, SIGNM, TEST_ACCURACY, &torn(0.75, 0.96)).undecided(small_claim!("The gap of signSGDM grows")),
@@ -392,10 +391,10 @@ impl Experiment for CifarSignSgd {
             with(&small, EF, TRAIN_LOSS, &steady(0.4)).fails(small_claim!("EF-signSGD is faster than the other signs")),
             with(&small, EF, TRAIN_LOSS, &torn(0.1, 0.49))
                 .undecided(small_claim!("EF-signSGD is faster than the other signs")),
-            with(&small, SIGN, TEST_LOSS, &steady(0.2)).fails(small_claim!("scaled signSGD gets worse")),
-            with(&small, SIGN, TEST_LOSS, &torn(0.2, 0.45)).undecided(small_claim!("scaled signSGD gets worse")),
-            with(&small, SIGN, TRAIN_LOSS, &steady(0.05)).fails("At batch 8"),
-            with(&small, SIGN, TRAIN_LOSS, &torn(0.0, 0.21)).undecided("At batch 8"),
+            with(&small, SCALED, TEST_LOSS, &steady(0.2)).fails(small_claim!("scaled signSGD gets worse")),
+            with(&small, SCALED, TEST_LOSS, &torn(0.2, 0.45)).undecided(small_claim!("scaled signSGD gets worse")),
+            with(&small, SCALED, TRAIN_LOSS, &steady(0.05)).fails("At batch 8"),
+            with(&small, SCALED, TRAIN_LOSS, &torn(0.0, 0.21)).undecided("At batch 8"),
             with(&one_class, SIGNM, TRAIN_LOSS, &steady(0.1)).fails("With one class"),
             with(&one_class, SIGNM, TRAIN_LOSS, &torn(0.0, 0.45)).undecided("With one class"),
         ]
@@ -427,13 +426,13 @@ impl Experiment for CifarSignSgd {
             // The smallest network has no row for a batch of 32.
             let rows = [128, 32, 8].iter().zip(task.published).filter(|(batch, _)| task.batches.contains(batch));
             let published: Vec<[f64; 4]> = rows.map(|row| row.1).collect();
-            let mut table = Table::new(title, &["batch", SGDM, SIGN, SIGNM, EF]);
+            let mut table = Table::new(title, &["batch", SGDM, SCALED, SIGNM, EF]);
             for (batch, published) in task.batches.iter().copied().zip(published) {
                 let sgdm = best(results, &group(task, batch), SGDM);
                 let cell = |value: Option<f64>, published: f64| {
                     format!("{} ({published:.2})", value.map_or("–".into(), |v| format!("{v:.2}")))
                 };
-                let others = [SIGN, SIGNM, EF].into_iter().zip(&published[1..]);
+                let others = [SCALED, SIGNM, EF].into_iter().zip(&published[1..]);
                 let others = others.map(|(m, p)| cell(mean_gap(results, task, batch, m).map(|g| -g), *p));
                 table.rows.push([batch.to_string(), cell(sgdm, published[0])].into_iter().chain(others).collect());
             }

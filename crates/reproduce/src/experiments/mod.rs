@@ -15,6 +15,7 @@ mod logistic_workers;
 mod max_margin;
 mod momentum_rates;
 mod naive_divergence;
+mod names;
 mod rates;
 mod saddle_escape;
 mod sparse_noise;
