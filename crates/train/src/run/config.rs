@@ -7,8 +7,8 @@ use backburn_optim::{AnyAlgorithm, DeviceKind, Links, Preset, SetupError};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
+use super::inner::{Inner, preset};
 use super::length::Length;
-use super::local::{Inner, preset};
 use crate::data::{DataError, DataSet, Examples, Options, Partition, ShortText, Split};
 use crate::models::{GptPlan, ModelKind};
 use crate::session::{OnNonFinite, Schedule, ScheduleError, StepSizes};

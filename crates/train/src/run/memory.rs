@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use backburn_optim::SetupError;
 use burn::tensor::Device;
 
 use super::config::RunConfig;
-use super::error::RunError;
 use crate::data::{Examples, Split};
+use crate::models::ModelError;
 
 /// More memory than there is.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -19,6 +20,18 @@ pub struct MemoryError {
     pub needed: Estimate,
     /// How much there is.
     pub there: u64,
+}
+
+/// Why it is not known how much a run needs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EstimateError {
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Method and compressor.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
 }
 
 /// How much memory a run may take.
@@ -80,7 +93,7 @@ impl Estimate {
     ///
     /// # Errors
     /// Where model, method and data do not go together.
-    pub fn new(config: &RunConfig, split: &Split<Examples>, keeps: bool) -> Result<Self, RunError> {
+    pub fn new(config: &RunConfig, split: &Split<Examples>, keeps: bool) -> Result<Self, EstimateError> {
         let (shape, classes) = (split.train.shape(), split.train.classes());
         let size = config.model.size(shape, classes, &Device::default())?;
         let footprint = config.algorithm.footprint(&config.compressor)?;

@@ -4,17 +4,17 @@ use std::sync::OnceLock;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    Bytes, DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink,
-    Round, RoundError, Snapshot, SnapshotError, Traffic,
+    Bytes, DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, ModuleHost, Observation, OnLink, Round,
+    RoundError, Snapshot, SnapshotError, Traffic,
 };
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
-use super::local::Rounds;
 use super::metrics::Measured;
 use super::parts::{CURSOR, PENDING};
 use super::ranks::{Ranks, Report, Wish};
+use super::rounds::{Post, Rounds};
 use super::serving::Serving;
 use crate::data::{Cursor, Examples, Sampler, Split};
 use crate::models::{Classifier, Evaluation, batch_norm, evaluate};
@@ -51,9 +51,6 @@ pub struct Workers {
     wish: Wish,
     granted: Wish,
 }
-
-/// How workers' messages travel.
-pub type Post = Box<dyn Mail + Send>;
 
 impl std::fmt::Debug for Workers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
