@@ -6,6 +6,7 @@ mod error;
 mod folder;
 mod interrupt;
 mod length;
+mod machine;
 mod memory;
 mod metrics;
 mod parts;
