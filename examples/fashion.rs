@@ -7,6 +7,7 @@
 //! cargo run --example fashion -- --seeds 1 --steps 200 --device flex
 //! ```
 
+use backburn::DeviceKind;
 use backburn::train::data::Partition;
 use backburn::train::run::{Outcome, Progress, Run, RunConfig, Summary, Table, megabytes};
 use backburn::train::session::Schedule;
@@ -26,7 +27,7 @@ struct Args {
     workers: usize,
     /// auto, flex, ndarray or wgpu, as compiled in.
     #[arg(long, default_value = "auto")]
-    device: String,
+    device: DeviceKind,
 }
 
 /// (what it is called, method, compressor, at least so many times fewer bytes, how the images are dealt)
@@ -56,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 compressor: compressor.parse()?,
                 schedule: Schedule { lr: 0.02, ..Schedule::default() },
                 seed,
-                device: args.device.clone(),
+                device: args.device,
                 ..RunConfig::default()
             };
             let mut progress = Progress::new(format!("{name}, seed {seed}"));

@@ -34,7 +34,7 @@
 //! feature `learner` workers train under Burn's `Learner`, with `train` come data, models and loops, with `mpi` the
 //! transport of an MPI run.
 
-pub use backburn_optim::{DEVICES, DeviceError, device, device_name};
+pub use backburn_optim::{DeviceError, DeviceKind, device};
 
 /// What nearly every program needs.
 pub mod prelude {
@@ -44,19 +44,21 @@ pub mod prelude {
 
 /// Lossy maps from a vector to what is sent of it, and the trait for one's own.
 pub mod compressors {
+    pub use backburn_compress::compressors::Coding;
     pub use backburn_compress::{
-        AnyCompressor, Class, Compressor, CountSketch, Fcc, Feedback, Fits, HardThreshold, Identity, Kept, LowRank,
-        Memo, Natural, Norm, NotForFeedback, OneBit, ParameterError, Qsgd, Quantiser, RandomK, Scaled, ScaledSign,
-        Sign, Source, TernGrad, TopK, TwoBit, Unbiased, Update, Vector,
+        AnyCompressor, Class, Compressor, CountSketch, Dct, Fcc, Feedback, Fits, HardThreshold, Identity, Kept,
+        LowRank, Memo, Natural, Norm, NotForFeedback, OneBit, ParameterError, Qsgd, Quantiser, RandomK, Scaled,
+        ScaledSign, Sign, Source, TernGrad, TiledTopK, TopK, TwoBit, Unbiased, Update, Vector,
     };
 }
 
 /// Error-feedback methods, and the trait for one's own.
 pub mod methods {
     pub use backburn_optim::{
-        Algorithm, AnyAlgorithm, Argument, Ask, Beer, CompressedSgd, Cx, Decision, Dgc, Ecx, Ef21, Ef21Ideal, Ef21Sgd,
-        Ef21Sgd2m, Ef21Sgdm, EfSgd, EfSgdBidirectional, Estimator, Inbox, LocalGradient, Momentum, Move, Neolithic,
-        Next, Owner, Perturbed, Plain, PowerSgd, Residual, Role, Seen, Sgd, SketchedTopK, State, Takes, Visitor, graph,
+        Adam, Algorithm, AnyAlgorithm, Argument, Ask, Beer, CompressedSgd, Cx, Decision, Demo, Dgc, Dion, Ecx, Ef21,
+        Ef21Ideal, Ef21Muon, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd, EfSgdBidirectional, Estimator, Inbox, LocalGradient,
+        Momentum, Move, Neolithic, Next, OnebitAdam, OuterSgd, Owner, Perturbed, Plain, PowerSgd, Preset, Residual,
+        Role, Seen, Sgd, SketchedTopK, State, Takes, Visitor, ZeroOneAdam, graph,
     };
 }
 
@@ -108,8 +110,8 @@ pub mod burn {
     #[cfg(feature = "learner")]
     pub use backburn_optim::learner;
     pub use backburn_optim::{
-        EfSgdConfig, Group, GroupConfig, LoadError, ModelError, ModuleHost, ParameterGroup, Places, Policy, Probe,
-        Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
+        EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Policy,
+        Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
     };
 }
 

@@ -7,6 +7,7 @@ mod data;
 mod error;
 mod forms;
 mod replay;
+mod report;
 mod reproduce;
 mod stability;
 mod train;
@@ -28,8 +29,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a classifier on simulated workers, or as one of the ranks of an MPI run.
+    /// Train a model on simulated workers, or as one of the ranks of an MPI run.
     Train(Box<train::Args>),
+    /// Compare runs on one page: loss and accuracy against steps, bytes and seconds, and what is owed.
+    Report(report::Args),
     /// Show a checkpoint, or make one file of its parts.
     Checkpoint(checkpoint::Args),
     /// List, fetch and verify data sets.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
     // A reader that goes away (`| head`) ends the program as it ends any other.
     let outcome = match cli.command {
         Command::Train(args) => train::train(*args),
+        Command::Report(args) => report::report(&args),
         Command::Checkpoint(args) => checkpoint::checkpoint(args),
         Command::Data(args) => data::data(args),
         Command::Replay(args) => replay::replay(&args),

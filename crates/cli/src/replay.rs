@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use backburn::{device, device_name};
+use backburn::DeviceKind;
 use backburn_reproduce::replay::{self, Outcome};
 
 use crate::error::{Failure, say};
@@ -14,7 +14,7 @@ pub struct Args {
     file: PathBuf,
     /// auto, flex, ndarray or wgpu, as compiled in.
     #[arg(long, default_value = "auto")]
-    device: String,
+    device: DeviceKind,
 }
 
 pub fn replay(args: &Args) -> Result<(), Failure> {
@@ -22,7 +22,8 @@ pub fn replay(args: &Args) -> Result<(), Failure> {
     let text = std::fs::read_to_string(&args.file).map_err(|e| Failure::Error(format!("cannot read `{name}`: {e}")))?;
     let cases = replay::read(&text).map_err(|e| Failure::Error(format!("`{name}`: {e}")))?;
     let all = cases.len();
-    let device = device(&args.device)?;
+    let kind = args.device.resolve()?;
+    let device = kind.device()?;
     let (mut unsupported, mut wrong, mut alone) = (0, 0, 0);
     for case in cases {
         let replayed = case.map_or_else(|failed| failed, |case| replay::run(&case, &device));
@@ -31,8 +32,7 @@ pub fn replay(args: &Args) -> Result<(), Failure> {
         alone += usize::from(matches!(&replayed.outcome, Outcome::Ran(ran) if ran.max_error.is_none()));
         say(serde_json::to_string(&replayed).expect("a result is plain data"))?;
     }
-    let device = device_name(&device);
     let alone = if alone > 0 { format!(", {alone} without iterates to compare with") } else { String::new() };
-    eprintln!("{all} cases on {device}: {wrong} wrong, {unsupported} unsupported{alone}");
+    eprintln!("{all} cases on {kind}: {wrong} wrong, {unsupported} unsupported{alone}");
     if wrong > 0 { Err(Failure::Said) } else { Ok(()) }
 }

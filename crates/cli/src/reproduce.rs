@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use backburn::DeviceKind;
 use backburn::train::data::Options;
 use backburn::train::run::{Interrupt, Table};
 use backburn_reproduce::{About, EXPERIMENTS, ReproduceError, Request, Scale, clock, reproduce as run};
@@ -42,7 +43,7 @@ pub struct Args {
     data_dir: Option<PathBuf>,
     /// auto, flex, ndarray or wgpu, as compiled in; for the experiments that train a model.
     #[arg(long, default_value = "auto")]
-    device: String,
+    device: DeviceKind,
     /// Curves at a time; 0 is one a core, and one alone where a card trains a model.
     #[arg(long, default_value_t = 0)]
     threads: usize,

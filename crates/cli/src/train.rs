@@ -1,20 +1,23 @@
 //! `backburn train`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use backburn::DeviceKind;
 use backburn::host::Transport;
 use backburn::network::{Links, Plan, PlanChoice};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
 use backburn::train::data::{DataSet, Options, Partition};
-use backburn::train::models::ModelKind;
+use backburn::train::models::{GptPlan, ModelKind};
 use backburn::train::run::{
-    CheckpointEvery, ConfigError, Interrupt, Length, MemoryLimit, Outcome, Progress, Ranks, Reporter, Run, RunConfig,
-    RunError, RunFolder, Signal, Table, megabytes,
+    CheckpointEvery, ConfigError, Inner, Interrupt, Length, MemoryLimit, Outcome, Progress, Ranks, Reporter, Run,
+    RunConfig, RunError, RunFolder, Signal, Table, megabytes,
 };
 use backburn::train::session::OnNonFinite;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Command, value_parser};
 use serde_json::Value;
 
 use crate::error::{Failure, say};
@@ -38,8 +41,8 @@ pub struct Args {
     /// Never fetch data.
     #[arg(long, help_heading = "Data")]
     offline: bool,
-    /// Train on so many images only, the first of every class; 0 is all.
-    #[arg(long, value_name = "IMAGES", help_heading = "Data")]
+    /// Train on so many examples only, the first of every class; 0 is all.
+    #[arg(long, value_name = "EXAMPLES", help_heading = "Data")]
     subset: Option<usize>,
     /// Random crops with padding 4, and flips.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Data")]
@@ -48,28 +51,28 @@ pub struct Args {
     #[arg(long, help_heading = "Data")]
     partition: Option<Partition>,
 
-    /// The model.
-    #[arg(long, value_parser = models(), help_heading = "Training")]
+    /// The model. Of text it is gpt, with the arguments [:layers=4,dim=128,heads=4,context=128][,tied].
+    #[arg(long, value_parser = Models, help_heading = "Training")]
     model: Option<ModelKind>,
     /// Workers: simulated in one process, divided among the ranks of `mpirun -n N backburn train`, one each unless more
     /// are asked for.
     #[arg(long, value_name = "N", help_heading = "Training")]
     workers: Option<usize>,
-    /// Images a worker and step.
-    #[arg(long, value_name = "IMAGES", help_heading = "Training")]
+    /// Examples a worker and step: images, rows, windows of text.
+    #[arg(long, value_name = "EXAMPLES", help_heading = "Training")]
     batch: Option<usize>,
     /// Passes over the data.
     #[arg(long, value_name = "N", help_heading = "Training")]
     epochs: Option<f64>,
     /// Steps, instead of epochs.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "epochs", help_heading = "Training")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), conflicts_with = "epochs", help_heading = "Training")]
     steps: Option<u64>,
     /// The seed of everything.
     #[arg(long, help_heading = "Training")]
     seed: Option<u64>,
     /// auto, flex, ndarray or wgpu, as compiled in.
     #[arg(long, help_heading = "Training")]
-    device: Option<String>,
+    device: Option<DeviceKind>,
     /// What becomes of a round whose gradient, or what follows from it, is not finite: stop ends the run there, skip
     /// passes it over.
     #[arg(long, value_name = "WHAT", value_parser = on_non_finite(), help_heading = "Training")]
@@ -84,6 +87,16 @@ pub struct Args {
     /// The compressor: see `backburn compressors`.
     #[arg(long, help_heading = "Compression")]
     compressor: Option<AnyCompressor>,
+    /// Steps that workers take by themselves between two rounds, with local-sgd, diloco, sparse-loco and mu-loco; 30
+    /// where nothing is said.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Compression")]
+    local_steps: Option<u64>,
+    /// Their optimizer in between, where that is not the method's own: sgd, adamw or muon.
+    #[arg(long, value_name = "OPTIMIZER", help_heading = "Compression")]
+    inner: Option<Inner>,
+    /// The step size of their rounds, where that is not the method's own.
+    #[arg(long, value_name = "LR", help_heading = "Compression")]
+    outer_lr: Option<f64>,
     /// What is compressed as one vector: parameter, global or bucket:SIZE.
     #[arg(long, help_heading = "Compression")]
     scope: Option<Scope>,
@@ -125,7 +138,7 @@ pub struct Args {
 
     /// Seconds that a rank of an MPI run waits for another before all give up.
     #[cfg_attr(not(feature = "mpi"), allow(dead_code, reason = "only ranks wait for each other"))]
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = value_parser!(u32).range(1..), help_heading = "Training")]
     timeout: u32,
 
     /// The folder for configuration, metrics, summary and checkpoint.
@@ -137,6 +150,9 @@ pub struct Args {
     /// Take the place of the run in --out.
     #[arg(long, requires = "out", conflicts_with = "resume", help_heading = "Results")]
     overwrite: bool,
+    /// Measure on the test part after every so many steps too; 0 measures at the end only.
+    #[arg(long, value_name = "STEPS", help_heading = "Results")]
+    evaluate_every: Option<u64>,
     /// How often what is reached is kept: 5min, 30s, 2h, 100steps or never; at the end, and at a first signal, always.
     #[arg(long, value_name = "DISTANCE", help_heading = "Results")]
     checkpoint_every: Option<CheckpointEvery>,
@@ -163,8 +179,21 @@ fn on_non_finite() -> impl TypedValueParser<Value = OnNonFinite> {
         .map(|word| if word == "skip" { OnNonFinite::Skip } else { OnNonFinite::Stop })
 }
 
-fn models() -> impl TypedValueParser<Value = ModelKind> {
-    PossibleValuesParser::new(ModelKind::ALL.map(ModelKind::name)).try_map(|name| name.parse::<ModelKind>())
+/// Models by name, which shells complete, and arguments, which they do not.
+#[derive(Clone)]
+struct Models;
+
+impl TypedValueParser for Models {
+    type Value = ModelKind;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, text: &OsStr) -> Result<ModelKind, clap::Error> {
+        str::parse::<ModelKind>.parse_ref(command, arg, text)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let gpt = ModelKind::Gpt(GptPlan::default());
+        Some(Box::new(ModelKind::ALL.into_iter().chain([gpt]).map(|kind| PossibleValue::new(kind.name()))))
+    }
 }
 
 /// An option that is not given leaves what --config or --resume say, so clap knows no default: the help's are
@@ -302,10 +331,14 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     if !first {
         return Ok(());
     }
-    let headings = ["run", "accuracy", "test loss", "MB up", "MB down", "ratio", "steps", "seconds"].map(String::from);
+    let [quality, loss] = match summary.perplexity {
+        None => ["accuracy", "test loss"],
+        Some(_) => ["perplexity", "validation loss"],
+    };
+    let headings = ["run", quality, loss, "MB up", "MB down", "ratio", "steps", "seconds"].map(String::from);
     let mut row = vec![
         label,
-        format!("{:.2} %", 100.0 * summary.test_accuracy),
+        summary.perplexity.map_or(format!("{:.2} %", 100.0 * summary.test_accuracy), |of| format!("{of:.3}")),
         if summary.test_loss.abs() < 1e6 {
             format!("{:.4}", summary.test_loss)
         } else {
@@ -393,6 +426,9 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     }
     set(&mut c.algorithm, args.algorithm);
     set(&mut c.compressor, args.compressor);
+    set(&mut c.local_steps, args.local_steps);
+    c.inner = args.inner.or(c.inner);
+    c.outer_lr = args.outer_lr.or(c.outer_lr);
     set(&mut c.scope, args.scope);
     set(&mut c.dense_below, args.dense_below);
     set(&mut c.schedule.lr, args.lr);
@@ -402,6 +438,7 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     c.link = args.link.or(c.link);
     set(&mut c.seed, args.seed);
     set(&mut c.device, args.device);
+    set(&mut c.evaluate_every, args.evaluate_every);
     set(&mut c.checkpoint_every, args.checkpoint_every);
     set(&mut c.augment, args.augment);
     set(&mut c.overlap, args.overlap);

@@ -46,8 +46,8 @@ mod vector_units;
 pub use class::Class;
 pub use compressor::Compressor;
 pub use compressors::{
-    AnyCompressor, CountSketch, Fcc, HardThreshold, Identity, LowRank, Natural, OneBit, Qsgd, RandomK, Scaled,
-    ScaledSign, Sign, TernGrad, TopK, TwoBit, Unbiased,
+    AnyCompressor, CountSketch, Dct, Fcc, HardThreshold, Identity, LowRank, Natural, OneBit, Qsgd, RandomK, Scaled,
+    ScaledSign, Sign, TernGrad, TiledTopK, TopK, TwoBit, Unbiased,
 };
 pub use error::{ParameterError, WireError};
 pub use feedback::{Feedback, Fits, NotForFeedback};

@@ -28,7 +28,11 @@ fn messages() -> Vec<Message> {
 
 /// The header that belongs to this body.
 fn seal(count: u32, body: &[u8]) -> Vec<u8> {
-    let mut bytes = b"BB\x01\x00".to_vec();
+    seal_as(2, count, body)
+}
+
+fn seal_as(version: u8, count: u32, body: &[u8]) -> Vec<u8> {
+    let mut bytes = [b"BB".as_slice(), &[version, 0]].concat();
     bytes.extend(count.to_le_bytes());
     bytes.extend((body.len() as u64).to_le_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), body);
@@ -111,6 +115,33 @@ fn hostile_sizes_are_refused_before_they_are_allocated() {
         }
     }
     assert!(decode_message(&seal(u32::MAX, &[0, 0, 0, 0]), LIMIT).is_err());
+}
+
+/// A version reads those before it, but for what they meant otherwise: their wide sketches.
+#[test]
+fn older_messages_are_read_or_refused() {
+    let is_wide = |p: &Payload| match p {
+        Payload::Sketch(s) => s.cells.len() / s.rows >= 256,
+        _ => false,
+    };
+    let wide: Message = Payload::from(Sketch::new(&normal(50, 1), 3, 256, 4)).into();
+    for message in messages().into_iter().chain([wide]) {
+        let (count, body) = (message.payloads.len() as u32, &encode_message(&message)[20..]);
+        match decode_message(&seal_as(1, count, body), LIMIT) {
+            Ok(read) => assert!(read == message && !message.payloads.iter().any(|p| is_wide(p))),
+            Err(error) => {
+                assert!(error.to_string().contains("format version 1"), "{error}");
+                assert!(message.payloads.iter().any(|p| is_wide(p)));
+            }
+        }
+    }
+    let sum = [&[8u8, 50, 1][..], &encode_message(&Payload::from(Sketch::new(&normal(50, 1), 1, 300, 4)).into())[20..]];
+    assert!(decode_message(&seal_as(2, 1, &sum.concat()), LIMIT).is_ok());
+    assert!(decode_message(&seal_as(1, 1, &sum.concat()), LIMIT).is_err());
+    for version in [0, 3, 255] {
+        let told = decode_message(&seal_as(version, 0, &[]), LIMIT).unwrap_err().to_string();
+        assert!(told.contains(&format!("version {version} is not known")), "{told}");
+    }
 }
 
 #[test]

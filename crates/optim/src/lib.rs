@@ -17,8 +17,8 @@ pub use backburn_compress::{Policy, Vector};
 #[cfg(feature = "learner")]
 pub use crate::burn::learner;
 pub use crate::burn::{
-    DEVICES, DeviceError, EfSgdConfig, Group, GroupConfig, LoadError, ModelError, ModuleHost, ParameterGroup, Places,
-    Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, device, device_name, load_optimizer,
+    DeviceError, DeviceKind, EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost,
+    ParameterGroup, Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, device, load_optimizer,
 };
 pub use algorithms::parts::{Residual, graph};
 pub use algorithms::{

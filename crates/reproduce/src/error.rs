@@ -104,8 +104,16 @@ pub enum ReproduceError {
     #[error("`{}` holds what an earlier run has measured: resume that, overwrite it, or choose another directory", .0.display())]
     Occupied(PathBuf),
     /// The report would take the place of a page of somebody else's.
-    #[error("`{}` is no report of ours, and is not overwritten: choose another directory", .0.display())]
+    #[error("`{}` is no report of ours, and is not overwritten: choose another place", .0.display())]
     Foreign(PathBuf),
+    /// A folder without a run that could be shown.
+    #[error("`{}` holds no run: {why}", .folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+        /// What is not there.
+        why: String,
+    },
     /// Another process writes the directory, or it cannot be written.
     #[error(transparent)]
     Lock(#[from] LockError),

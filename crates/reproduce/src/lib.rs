@@ -22,6 +22,7 @@ mod record;
 pub mod replay;
 mod report;
 mod run;
+mod runs;
 pub mod stability;
 mod words;
 
@@ -34,4 +35,5 @@ pub use record::{
 };
 pub use report::{CurveRecord, Manifest};
 pub use run::{Failed, Finished, Outcome, Request, redraw, reproduce};
+pub use runs::compare_runs;
 pub use words::{clock, short};

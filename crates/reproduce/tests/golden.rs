@@ -1,6 +1,6 @@
 //! Recorded runs, worked out in float64 by an independent program from the formulas.
 
-use backburn_optim::{DEVICES, DeviceError};
+use backburn_optim::{DeviceError, DeviceKind};
 use backburn_reproduce::replay::{self, Case, Outcome};
 
 fn cases() -> Vec<Case> {
@@ -10,7 +10,7 @@ fn cases() -> Vec<Case> {
         case["trace"] = traces[case["trace"].as_u64().expect("an index") as usize].clone();
     }
     let mut cases: Vec<Case> = serde_json::from_value(file["cases"].take()).expect("cases");
-    assert_eq!(cases.len(), 117);
+    assert_eq!(cases.len(), 142);
     if let Some(path) = std::env::var_os("BACKBURN_GOLDEN") {
         let text = std::fs::read_to_string(&path).expect("BACKBURN_GOLDEN names a readable file");
         let read = replay::read(&text).expect("BACKBURN_GOLDEN names a file of cases");
@@ -39,11 +39,11 @@ fn every_case_agrees_on_vectors() {
 
 #[test]
 fn every_case_agrees_on_modules_on_every_device() {
-    for name in DEVICES.iter().filter(|name| **name != "auto") {
-        match backburn_optim::device(name) {
+    for kind in DeviceKind::ALL.into_iter().filter(|kind| *kind != DeviceKind::Auto && kind.is_built()) {
+        match kind.device() {
             Ok(device) => check(cases().iter().map(|case| replay::run(case, &device)).collect()),
-            Err(DeviceError::NoAdapter(_)) => println!("{name}: no adapter on this machine"),
-            Err(error) => panic!("{name}: {error}"),
+            Err(DeviceError::NoAdapter(_)) => println!("{kind}: no adapter on this machine"),
+            Err(error) => panic!("{kind}: {error}"),
         }
     }
 }

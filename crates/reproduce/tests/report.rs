@@ -8,8 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use backburn_reproduce::{Request, Scale, reproduce};
+use backburn_optim::DeviceKind;
+use backburn_reproduce::{Request, Scale, compare_runs, reproduce};
 use backburn_train::data::Options;
+use backburn_train::models::ModelKind;
+use backburn_train::run::{Run, RunConfig, RunFolder};
 
 const PHONE: [u32; 2] = [390, 844];
 const DESK: [u32; 2] = [1280, 900];
@@ -25,11 +28,39 @@ fn report() -> &'static Path {
         let directory = tempfile::tempdir().unwrap();
         let names = ["counterexample-2", "sparse-noise", "max-margin", "ef21-divergence"].map(String::from).to_vec();
         let data = Options { offline: true, ..Options::default() };
-        let request = Request { data, device: "flex".into(), ..Request::new(names, Scale::Smoke, directory.path()) };
+        let request = Request { data, device: DeviceKind::Flex, ..Request::new(names, Scale::Smoke, directory.path()) };
         let index = reproduce(&request).unwrap().index.canonicalize().unwrap();
         (directory, index)
     });
     index
+}
+
+/// A page over four runs of two methods, made once for all tests.
+fn runs() -> &'static Path {
+    static DONE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, page) = DONE.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        for (compressor, seed) in [("topk:0.01", 1), ("topk:0.01", 2), ("sign:scaled", 1), ("sign:scaled", 2)] {
+            let config = RunConfig {
+                model: ModelKind::Softmax,
+                steps: 60,
+                subset: 100,
+                batch: 4,
+                evaluate_every: 20,
+                device: DeviceKind::Flex,
+                compressor: compressor.parse().unwrap(),
+                link: Some("100Mbit,20ms".parse().unwrap()),
+                seed,
+                ..RunConfig::default()
+            };
+            let folder = RunFolder::new(directory.path().join(format!("{compressor} {seed}")));
+            Run::new(config).with_folder(folder).run(&mut ()).unwrap();
+        }
+        let page = directory.path().join("report.html");
+        compare_runs(&[directory.path().into()], &page).unwrap();
+        (directory, page.canonicalize().unwrap())
+    });
+    page
 }
 
 /// A browser, and a directory for what it writes.
@@ -77,9 +108,9 @@ impl Browser {
         String::from_utf8_lossy(&std::fs::read(&printed).unwrap()).into_owned()
     }
 
-    fn screenshot(&self, size: [u32; 2]) -> Picture {
+    fn screenshot(&self, page: &Path, size: [u32; 2]) -> Picture {
         let file = self.home.path().join("picture.png");
-        self.open(report(), size, &[format!("--screenshot={}", file.display())]);
+        self.open(page, size, &[format!("--screenshot={}", file.display())]);
         Picture::read(&file)
     }
 
@@ -93,15 +124,15 @@ impl Browser {
         text.match_indices("/Type /Page").filter(|(at, word)| !text[at + word.len()..].starts_with('s')).count()
     }
 
-    /// A copy of the report with changes.
-    fn copy(&self, change: impl Fn(String) -> String) -> PathBuf {
+    /// A copy of a page with changes.
+    fn copy(&self, page: &Path, change: impl Fn(String) -> String) -> PathBuf {
         let path = self.home.path().join("copy.html");
-        std::fs::write(&path, change(std::fs::read_to_string(report()).unwrap())).unwrap();
+        std::fs::write(&path, change(std::fs::read_to_string(page).unwrap())).unwrap();
         path
     }
 
     /// Width of the window, width that the page takes, and size of the figures' smallest letters, all in CSS pixels.
-    fn measure(&self, [width, height]: [u32; 2]) -> [f64; 3] {
+    fn measure(&self, page: &Path, [width, height]: [u32; 2]) -> [f64; 3] {
         const SCRIPT: &str = "<script>addEventListener('load', () => {
             const sizes = [...document.querySelectorAll('figure text')].map(text => {
                 const svg = text.ownerSVGElement, scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
@@ -111,7 +142,7 @@ impl Browser {
             parent.postMessage('measured ' + found.join(' ') + ' .', '*');
         });</script></body>";
         // Within a frame, because the browser's own window is never narrower than 500 pixels.
-        self.copy(|html| html.replace("</body>", SCRIPT));
+        self.copy(page, |html| html.replace("</body>", SCRIPT));
         let frame = self.home.path().join("frame.html");
         let style = format!("style=\"border: 0; width: {width}px; height: {height}px\"");
         let listen = "addEventListener('message', message => { document.title = message.data; });";
@@ -152,27 +183,31 @@ impl Picture {
 }
 
 #[test]
-fn screenshots_show_the_page() {
+fn screenshots_show_the_pages() {
     let Some(browser) = Browser::find() else { return };
-    for size in [PHONE, DESK] {
-        let picture = browser.screenshot(size);
-        assert_eq!(picture.size, size);
-        let white = picture.pixels.iter().filter(|p| **p == [255; 3]).count();
-        let ink = 1.0 - white as f64 / picture.pixels.len() as f64;
-        assert!(picture.colours() > 30 && (0.01..0.6).contains(&ink), "{} colours, {ink} ink", picture.colours());
-        // Further down there are figures.
-        assert!(browser.screenshot([size[0], 4000]).has(BLUE), "{size:?}: no curve is seen");
+    for page in [report(), runs()] {
+        for size in [PHONE, DESK] {
+            let picture = browser.screenshot(page, size);
+            assert_eq!(picture.size, size);
+            let white = picture.pixels.iter().filter(|p| **p == [255; 3]).count();
+            let ink = 1.0 - white as f64 / picture.pixels.len() as f64;
+            assert!(picture.colours() > 30 && (0.01..0.6).contains(&ink), "{} colours, {ink} ink", picture.colours());
+            // Further down there are figures.
+            assert!(browser.screenshot(page, [size[0], 6000]).has(BLUE), "{size:?}: no curve is seen");
+        }
     }
 }
 
 #[test]
 fn nothing_is_wider_than_the_window_and_letters_can_be_read() {
     let Some(browser) = Browser::find() else { return };
-    for size in [PHONE, [768, 1024], DESK] {
-        let [window, page, letters] = browser.measure(size);
-        assert_eq!(window, f64::from(size[0]));
-        assert!(page <= window, "the page takes {page} of {window} pixels");
-        assert!(letters >= SMALLEST_LETTERS, "letters of {letters} pixels at {} pixels", size[0]);
+    for page in [report(), runs()] {
+        for size in [PHONE, [768, 1024], DESK] {
+            let [window, width, letters] = browser.measure(page, size);
+            assert_eq!(window, f64::from(size[0]));
+            assert!(width <= window, "the page takes {width} of {window} pixels");
+            assert!(letters >= SMALLEST_LETTERS, "letters of {letters} pixels at {} pixels", size[0]);
+        }
     }
 }
 
@@ -180,8 +215,8 @@ fn nothing_is_wider_than_the_window_and_letters_can_be_read() {
 fn on_paper_everything_is_unfolded() {
     let Some(browser) = Browser::find() else { return };
     let pages = browser.pages(report());
-    let open = browser.copy(|html| html.replace("<details>", "<details open>"));
+    let open = browser.copy(report(), |html| html.replace("<details>", "<details open>"));
     assert_eq!(pages, browser.pages(&open));
-    let folded = browser.copy(|html| html.replace("::details-content", "::no-such-part"));
+    let folded = browser.copy(report(), |html| html.replace("::details-content", "::no-such-part"));
     assert!(pages > browser.pages(&folded), "configuration, bytes and machine are not on paper");
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+use backburn_optim::DeviceKind;
 use backburn_reproduce::{Claim, EXPERIMENTS, Outcome, Request, Results, Row, Scale, Verdict, redraw, reproduce};
 use backburn_train::data::Options;
 
 fn request(names: &[&str], out: &Path) -> Request {
     let data = Options { offline: true, ..Options::default() };
     let names = names.iter().map(|name| (*name).to_owned()).collect();
-    Request { data, device: "flex".into(), ..Request::new(names, Scale::Smoke, out) }
+    Request { data, device: DeviceKind::Flex, ..Request::new(names, Scale::Smoke, out) }
 }
 
 /// All experiments, run once for all tests.
@@ -117,6 +118,17 @@ fn the_report_is_one_page_that_needs_nothing_else() {
         assert!(html.contains(&format!("<section id=\"{}\">", about.name)), "{}", about.name);
     }
     assert!(html.contains('✓') && html.contains('✗'));
+    // Before the first experiment stands the table of all claims, and each is linked to where it is told.
+    let (lead, _) = html.split_once("<section").unwrap();
+    let claims: usize = EXPERIMENTS.iter().map(|e| claims(&everything().join(e.about().name)).len()).sum();
+    assert_eq!(lead.matches(">numbers</a>").count(), claims);
+    let targets: Vec<&str> = html.split("href=\"#").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
+    assert!(targets.len() > 3 * claims);
+    for target in targets {
+        assert_eq!(html.matches(&format!("id=\"{target}\"")).count(), 1, "#{target}");
+    }
+    assert!(lead.contains("Karimireddy et al. 2019, Error feedback fixes SignSGD</h3>"));
+    assert!(html.contains("<code>backburn reproduce density --scale smoke</code>"));
     assert_eq!(html.matches("<svg").count(), EXPERIMENTS.len());
     assert_eq!(html.matches("<section").count(), html.matches("</section>").count());
 }

@@ -2,7 +2,7 @@
 
 use backburn_train::data::{self, Options, Split};
 use backburn_train::models::ModelKind;
-use backburn_train::run::{CheckpointEvery, Outcome, Run, RunConfig, RunError, RunFolder, Summary, Trainer};
+use backburn_train::run::{CheckpointEvery, Metrics, Outcome, Run, RunConfig, RunError, RunFolder, Summary, Trainer};
 use backburn_train::session::Schedule;
 
 fn small() -> Split {
@@ -30,6 +30,40 @@ fn finished(config: RunConfig, folder: &RunFolder, resume: bool) -> Result<Summa
     match Run::new(config).with_folder(folder.clone()).with_resume(resume).run(&mut ())? {
         Outcome::Finished(summary) => Ok(summary),
         stopped => panic!("{stopped:?}"),
+    }
+}
+
+/// Replicas, moments and places in the data, between two rounds too; bytes are those of the rounds alone.
+#[test]
+fn local_steps_go_on_from_the_middle_of_h() {
+    for algorithm in ["sparse-loco", "diloco", "mu-loco"] {
+        let config = RunConfig {
+            model: ModelKind::Softmax,
+            augment: false,
+            steps: 8,
+            local_steps: 3,
+            schedule: Schedule::constant(0.01),
+            ..config(algorithm, "topk:64/4096,values=2bit,tiles")
+        };
+        let mut whole = Trainer::with_data(config.clone(), small()).unwrap();
+        let (mut bytes, mut sent) = (Vec::new(), Vec::new());
+        for step in 0..8 {
+            if step == 5 {
+                bytes = whole.snapshot().unwrap().to_bytes();
+            }
+            sent.push(whole.step().unwrap().bytes.up > 0.0);
+        }
+        assert_eq!(sent, [false, false, true, false, false, true, false, false], "{algorithm}");
+        let mut resumed = Trainer::with_data(config, small()).unwrap();
+        resumed.restore(&backburn_optim::Snapshot::from_bytes(&bytes, "memory").unwrap()).unwrap();
+        for _ in 5..8 {
+            resumed.step().unwrap();
+        }
+        let (mut a, mut b) = (whole.snapshot().unwrap(), resumed.snapshot().unwrap());
+        for snapshot in [&mut a, &mut b] {
+            snapshot.numbers.remove("run.seconds");
+        }
+        assert_eq!(a, b, "{algorithm}");
     }
 }
 
@@ -73,11 +107,18 @@ fn a_run_interrupted_in_its_folder_goes_on_and_its_metrics_have_every_step_once(
         model: ModelKind::Softmax,
         steps: 5,
         checkpoint_every: CheckpointEvery::Steps(2),
+        evaluate_every: 5,
         ..config("ef-sgd", "topk:0.1")
     };
     let folder = RunFolder::new(place.path().join("run"));
     let summary = finished(config.clone(), &folder, false).unwrap();
     assert_eq!(summary.steps, 5);
+    assert_eq!(folder.summary().unwrap().as_ref(), Some(&summary));
+    let read = Metrics::read(&folder).unwrap();
+    let tested: Vec<_> = read.iter().map(|line| line.test_accuracy).collect();
+    assert_eq!(tested, [None, None, None, None, Some(summary.test_accuracy)]);
+    assert_eq!(read[4].loss, Some(summary.train_loss));
+    assert!((read.iter().map(|line| line.bytes_up).sum::<f64>() / 1e6 - summary.megabytes.up).abs() < 1e-9);
     let lines = || {
         let text = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
         let steps =

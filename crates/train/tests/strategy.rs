@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use backburn_compress::TopK;
 use backburn_optim::learner::{EpochLines, GroupStrategy};
-use backburn_optim::{AnyAlgorithm, EfSgd, GroupConfig, device};
+use backburn_optim::{AnyAlgorithm, DeviceKind, EfSgd, GroupConfig};
 use backburn_train::data::{self, Options};
 use backburn_train::models::{LearnerNet, ModelKind, batch_norm};
 use burn::data::dataloader::DataLoaderBuilder;
@@ -17,7 +17,7 @@ use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
 /// Weights and batch statistics after the last epoch, or the error.
 fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> Result<(Vec<f32>, Vec<f32>), String> {
-    let device = device("flex").unwrap().autodiff();
+    let device = DeviceKind::Flex.device().unwrap().autodiff();
     let split = data::load("fashion-embedded", &Options::default()).unwrap();
     let images = split.train.subset(&(0..32).collect::<Vec<_>>());
     let classifier = ModelKind::ResNet8.build(images.shape(), images.classes(), 7, &device).unwrap();

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use backburn::DeviceKind;
 use backburn::compressors::{Class, Compressor};
 use backburn::layout::{Layout, Scope, Unit};
 use backburn::network::{Link, Links, duration, rate};
@@ -44,7 +45,7 @@ pub struct Args {
     batch_time: Option<f64>,
     /// auto, flex, ndarray or wgpu, as compiled in.
     #[arg(long, default_value = "auto")]
-    device: String,
+    device: DeviceKind,
 
     /// Workers, each on a host of its own.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = RangedU64ValueParser::<usize>::new().range(2..=100_000), help_heading = "Network")]

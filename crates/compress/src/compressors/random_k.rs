@@ -22,7 +22,7 @@ pub struct RandomK(Kept);
 
 pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "randk",
-    usage: "randk:RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S]",
+    usage: "randk:RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S|2bit|4bit|sign]",
     about: "k coordinates drawn at random, the same for all workers",
     equation: "C(x)_j = x_j for j in a random set of k, 0 elsewhere; k = ⌈ratio·d⌉",
     source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
@@ -69,7 +69,7 @@ impl From<RandomK> for Feedback {
 
 impl Compressor for RandomK {
     fn class(&self, unit: &Unit) -> Class {
-        Class::Contractive(self.0.share(unit.len()))
+        self.0.class(unit.len())
     }
 
     fn is_linear(&self) -> bool {

@@ -49,6 +49,11 @@ impl Sketch {
         self.draw == other.draw && self.is_shaped_like(other)
     }
 
+    /// Whether its rows hash coordinates by blocks, as they do from 256 columns on.
+    pub(super) fn hashes_by_blocks(&self) -> bool {
+        self.cells.len() / self.rows >= sketch::MANY
+    }
+
     /// The sum of sketches of one draw and shape; `None` where they are not, or where there are none.
     pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let mut parts = parts.into_iter();

@@ -294,6 +294,16 @@ impl<P: Mail> Group<P> {
         &self.cluster
     }
 
+    /// The same, to be changed.
+    pub fn cluster_mut(&mut self) -> &mut Cluster<P> {
+        &mut self.cluster
+    }
+
+    /// Where the model's parameters stand.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
     /// How it was made.
     pub fn config(&self) -> &GroupConfig {
         &self.config

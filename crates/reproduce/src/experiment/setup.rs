@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use backburn_optim::DeviceKind;
 use backburn_train::data::{self, Options, Split};
 
 use super::scale::Scale;
@@ -16,8 +17,8 @@ pub struct Setup {
     pub scale: Scale,
     /// Where data is looked for.
     pub data: Options,
-    /// The device's name, for the experiments that train a model.
-    pub device: String,
+    /// The device of the experiments that train a model.
+    pub device: DeviceKind,
     loaded: Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -29,8 +30,8 @@ impl fmt::Debug for Setup {
 
 impl Setup {
     /// Of this scale, with nothing loaded.
-    pub fn new(scale: Scale, data: Options, device: impl Into<String>) -> Self {
-        Self { scale, data, device: device.into(), loaded: Mutex::default() }
+    pub fn new(scale: Scale, data: Options, device: DeviceKind) -> Self {
+        Self { scale, data, device, loaded: Mutex::default() }
     }
 
     /// What `make` makes, made once for all curves that ask under this key. `make` must not ask for

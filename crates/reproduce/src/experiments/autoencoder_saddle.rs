@@ -1,7 +1,6 @@
 //! Figure 2 of Avdiukhin and Yaroslavtsev (2021): an autoencoder's plateau, with and without noise.
 
 use backburn_compress::{Key, Philox, Scope, Stream};
-use backburn_optim::device;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
@@ -155,7 +154,7 @@ impl Experiment for AutoencoderSaddle {
         let split = setup.images("mnist")?;
         let [train, test] = [&split.train, &split.test].map(|i| i.clone().with_normalisation(Normalisation::unit(1)));
         let (train, test) = (train?, test?);
-        let device = device(&setup.device)?.autodiff();
+        let device = setup.device.device()?.autodiff();
         let model = Autoencoder::new(seed, &device);
         let weight = Self::weight(setup);
         let level = 0.8 * plateau(&train);

@@ -134,7 +134,7 @@ impl Experiment for CifarRandomK {
             scope: Scope::Global,
             augment: setup.scale == Scale::Paper,
             seed,
-            device: setup.device.clone(),
+            device: setup.device,
         };
         out.record(STEPS, 0.0, (training.split.train.len() / (WORKERS * curve.batch)) as f64);
         learner::train(training, curve, out)?;

@@ -446,11 +446,12 @@ impl Experiment for CifarSignSgd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use backburn_optim::DeviceKind;
     use backburn_train::data::Options;
 
     #[test]
     fn paper_scale_has_the_published_settings() {
-        let setup = Setup::new(Scale::Paper, Options::default(), "auto");
+        let setup = Setup::new(Scale::Paper, Options::default(), DeviceKind::Auto);
         let curves = CifarSignSgd.curves(&setup);
         assert_eq!(curves.len(), 24);
         let curve = curves.iter().find(|c| c.group == "ResNet-18, CIFAR-100, batch 8" && c.name == SIGNM).unwrap();

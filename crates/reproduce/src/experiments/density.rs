@@ -1,7 +1,7 @@
 //! Figure 2 of Karimireddy et al. (2019): how dense gradients and error-corrected gradients are.
 
 use backburn_compress::Scope;
-use backburn_optim::{Vector, device};
+use backburn_optim::Vector;
 use burn::optim::GradientsParams;
 
 use crate::error::ReproduceError;
@@ -112,7 +112,7 @@ impl Experiment for Density {
     fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
         let split = setup.images("cifar10")?;
         let images = &split.train;
-        let device = device(&setup.device)?.autodiff();
+        let device = setup.device.device()?.autodiff();
         let model = Self::model(setup).build(images.shape(), images.classes(), seed, &device)?;
         let schedule = match curve.name == CONSTANT {
             true => Schedule::constant(curve.lr),

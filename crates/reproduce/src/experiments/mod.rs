@@ -53,6 +53,7 @@ mod tests {
     use crate::experiment::{Scale, Setup};
     use crate::record::made::Witness;
     use crate::record::{Curve, Recorder, Row, Verdict};
+    use backburn_optim::DeviceKind;
     use backburn_train::data::Options;
 
     #[test]
@@ -64,7 +65,7 @@ mod tests {
             assert!(about.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
             assert!(!about.claims.is_empty(), "{}", about.name);
             for scale in [Scale::Smoke, Scale::Small, Scale::Paper] {
-                let setup = Setup::new(scale, Options { offline: true, ..Options::default() }, "auto");
+                let setup = Setup::new(scale, Options { offline: true, ..Options::default() }, DeviceKind::Auto);
                 let curves = experiment.curves(&setup);
                 assert!(!curves.is_empty() && experiment.seeds(&setup) > 0, "{}", about.name);
                 let mut seen = std::collections::HashSet::new();
@@ -81,7 +82,7 @@ mod tests {
 
     /// The rows of a curve of which each attempt is stopped after so many ticks, and the attempts.
     fn rows(experiment: &dyn Experiment, curve: &Curve, ticks: u64) -> (Vec<Row>, u32) {
-        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, DeviceKind::Flex);
         let scratch = tempfile::tempdir().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         for attempt in 1..100 {
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_curve_that_was_stopped_is_the_uninterrupted_one_row_for_row() {
-        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, DeviceKind::Flex);
         for experiment in EXPERIMENTS.iter().filter(|experiment| experiment.trains_a_model()) {
             let name = experiment.about().name;
             // That under a Learner goes on from its last epoch, the others from their last step.
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_curve_that_diverges_ends_with_infinite_losses() {
-        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, "flex");
+        let setup = Setup::new(Scale::Smoke, Options { offline: true, ..Options::default() }, DeviceKind::Flex);
         for experiment in EXPERIMENTS.iter().filter(|experiment| experiment.trains_a_model()) {
             let curve = Curve { lr: 1e30, ..experiment.curves(&setup).pop().unwrap() };
             let (rows, _) = rows(*experiment, &curve, u64::MAX);

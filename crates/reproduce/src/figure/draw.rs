@@ -2,13 +2,16 @@
 
 use std::sync::OnceLock;
 
+use plotters::coord::CoordTranslate;
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use super::panel::{Figure, Line, Panel};
+use super::strokes::Stroke;
 use super::ticks::Ticks;
 use crate::error::ReproduceError;
 
@@ -130,19 +133,84 @@ fn paint<B: DrawingBackend>(
     area: DrawingArea<B, plotters::coord::Shift>,
 ) -> Result<(), ReproduceError> {
     area.fill(&WHITE).map_err(failed)?;
-    let labels = figure.labels();
+    let looks = Looks::of(figure);
     let (panels, legend) = area.split_vertically(sizes.panels_height());
     let cells = panels.split_evenly((sizes.rows as usize, sizes.columns as usize));
     for (panel, cell) in figure.panels.iter().zip(&cells) {
-        paint_panel(panel, &labels, sizes, cell)?;
+        paint_panel(panel, &looks, sizes, cell)?;
     }
-    paint_legend(&labels, sizes, &legend)?;
+    paint_legend(&looks, sizes, &legend)?;
     area.present().map_err(failed)
 }
 
-fn colour(labels: &[&str], label: &str) -> RGBColor {
-    let place = labels.iter().position(|l| *l == label).unwrap_or(0);
-    COLOURS[place % COLOURS.len()]
+/// How the curves of a figure look, by their labels.
+struct Looks<'a> {
+    labels: Vec<&'a str>,
+    strokes: Vec<Stroke>,
+    marked: Vec<bool>,
+}
+
+/// How one curve looks.
+#[derive(Clone, Copy)]
+struct Look {
+    colour: RGBColor,
+    stroke: Stroke,
+    /// Whether its points are marked, in some panel.
+    marked: bool,
+}
+
+impl<'a> Looks<'a> {
+    fn of(figure: &'a Figure) -> Self {
+        let labels = figure.labels();
+        let lines = || figure.panels.iter().flat_map(|panel| &panel.lines);
+        let marked = labels.iter().map(|label| lines().any(|line| line.label == *label && line.marked)).collect();
+        Self { strokes: Stroke::of(figure), marked, labels }
+    }
+
+    fn look(&self, label: &str) -> Look {
+        let place = self.labels.iter().position(|known| *known == label).unwrap_or(0);
+        Look { colour: COLOURS[place % COLOURS.len()], stroke: self.strokes[place], marked: self.marked[place] }
+    }
+}
+
+/// A line through points, in units of the area; broken where its stroke is.
+fn strokes<DB: DrawingBackend, CT: CoordTranslate>(
+    points: Vec<CT::From>,
+    look: Look,
+    width: u32,
+    sizes: Sizes,
+    area: &DrawingArea<DB, CT>,
+) -> Result<(), ReproduceError>
+where
+    CT::From: Clone + 'static,
+{
+    let style = look.colour.stroke_width(sizes.px(width));
+    match look.stroke.gaps() {
+        None => area.draw(&PathElement::new(points, style)),
+        Some((drawn, free)) => {
+            area.draw(&DashedPathElement::new(points.into_iter(), sizes.px(drawn), sizes.px(free), style))
+        }
+    }
+    .map_err(failed)
+}
+
+/// A point's mark: filled, around those below it, or a cross over them.
+fn mark<DB: DrawingBackend, CT: CoordTranslate>(
+    at: CT::From,
+    look: Look,
+    sizes: Sizes,
+    area: &DrawingArea<DB, CT>,
+) -> Result<(), ReproduceError>
+where
+    CT::From: Clone,
+{
+    let open = look.colour.stroke_width(sizes.px(2));
+    match look.stroke {
+        Stroke::Solid => area.draw(&Circle::new(at, sizes.px(3), look.colour.filled())),
+        Stroke::Dashed => area.draw(&Circle::new(at, sizes.px(6), open)),
+        Stroke::Dotted => area.draw(&Cross::new(at, sizes.px(4), open)),
+    }
+    .map_err(failed)
 }
 
 /// x, then mean, lower and upper end of the band, in the axes' units.
@@ -197,7 +265,7 @@ impl plotters::coord::ranged1d::ValueFormatter<f64> for Marked {}
 
 fn paint_panel<B: DrawingBackend>(
     panel: &Panel,
-    labels: &[&str],
+    looks: &Looks,
     sizes: Sizes,
     area: &DrawingArea<B, plotters::coord::Shift>,
 ) -> Result<(), ReproduceError> {
@@ -234,37 +302,44 @@ fn paint_panel<B: DrawingBackend>(
         .bold_line_style(RGBColor(225, 225, 225))
         .draw()
         .map_err(failed)?;
-    for (line, points) in lines {
-        let colour = colour(labels, &line.label);
+    for (line, points) in &lines {
+        let colour = looks.look(&line.label).colour;
         if points.iter().any(|(_, [_, low, high])| high > low) {
             let lows = points.iter().map(|(x, [_, low, _])| (*x, *low));
             let highs = points.iter().rev().map(|(x, [_, _, high])| (*x, *high));
             let outline: Vec<(f64, f64)> = lows.chain(highs).collect();
             chart.draw_series(std::iter::once(Polygon::new(outline, colour.mix(0.15)))).map_err(failed)?;
         }
+    }
+    // Over all bands, and what is broken over what it coincides with.
+    let mut order: Vec<_> = lines.iter().map(|(line, points)| (looks.look(&line.label), line, points)).collect();
+    order.sort_by_key(|(look, ..)| look.stroke);
+    for (look, line, points) in order {
         let means: Vec<(f64, f64)> = points.iter().map(|(x, [mean, ..])| (*x, *mean)).collect();
+        strokes(means.clone(), look, 2, sizes, chart.plotting_area())?;
         if line.marked {
-            let marks = means.iter().map(|at| Circle::new(*at, px(3), colour.filled()));
-            chart.draw_series(marks).map_err(failed)?;
+            means.into_iter().try_for_each(|at| mark(at, look, sizes, chart.plotting_area()))?;
         }
-        chart.draw_series(LineSeries::new(means, colour.stroke_width(px(2)))).map_err(failed)?;
     }
     Ok(())
 }
 
 fn paint_legend<B: DrawingBackend>(
-    labels: &[&str],
+    looks: &Looks,
     sizes: Sizes,
     area: &DrawingArea<B, plotters::coord::Shift>,
 ) -> Result<(), ReproduceError> {
     let px = |length: u32| sizes.px(length) as i32;
     let column = (sizes.columns * PANEL.0 / sizes.legend_columns) as i32 * sizes.scale as i32;
     let style = ("sans-serif", f64::from(px(15))).into_text_style(area).pos(Pos::new(HPos::Left, VPos::Center));
-    for (i, label) in labels.iter().enumerate() {
+    for (i, label) in looks.labels.iter().enumerate() {
         let (row, place) = (i as u32 / sizes.legend_columns, i as u32 % sizes.legend_columns);
         let (left, middle) = (px(24) + place as i32 * column, px(LEGEND_ROW * row + LEGEND_ROW / 2));
-        let sample = vec![(left, middle), (left + px(24), middle)];
-        area.draw(&PathElement::new(sample, colour(labels, label).stroke_width(px(3) as u32))).map_err(failed)?;
+        let look = looks.look(label);
+        strokes(vec![(left, middle), (left + px(24), middle)], look, 3, sizes, area)?;
+        if look.marked {
+            mark((left + px(12), middle), look, sizes, area)?;
+        }
         area.draw(&Text::new(*label, (left + px(32), middle), style.clone())).map_err(failed)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 mod draw;
 mod panel;
+mod strokes;
 mod ticks;
 
 pub use draw::{png, svg};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backburn_compress::Scope;
-use backburn_optim::{GroupConfig, device, write_atomically};
+use backburn_optim::{DeviceKind, GroupConfig, write_atomically};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::constant::ConstantLr;
 use burn::optim::SgdConfig;
@@ -35,7 +35,7 @@ pub(crate) struct Training {
     pub epochs: usize,
     pub augment: bool,
     pub seed: u64,
-    pub device: String,
+    pub device: DeviceKind,
 }
 
 /// All that is measured.
@@ -78,8 +78,8 @@ fn from_csv(text: &str) -> Result<Measured, ReproduceError> {
 /// that is stopped goes on from its last epoch; one that diverges has infinite losses and the accuracy of
 /// chance from there on.
 pub(crate) fn train(training: Training, curve: &Curve, out: &mut Recorder<'_>) -> Result<End, ReproduceError> {
-    let Training { model, split, scope, epochs, augment, seed, device: name } = training;
-    let device = device(&name)?.autodiff();
+    let Training { model, split, scope, epochs, augment, seed, device } = training;
+    let device = device.device()?.autodiff();
     let directory = out.scratch().to_path_buf();
     let images = split.train;
     let classes = images.classes();

@@ -18,7 +18,7 @@ pub(crate) fn config(curve: &Curve, seed: u64, setup: &Setup) -> Result<RunConfi
         algorithm: curve.algorithm.parse()?,
         compressor: curve.compressor.parse()?,
         seed,
-        device: setup.device.clone(),
+        device: setup.device,
         ..RunConfig::default()
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use backburn_optim::write_atomically;
+use backburn_optim::{DeviceKind, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReproduceError;
@@ -48,7 +48,7 @@ pub struct Manifest {
     /// Processor, cores, system.
     pub machine: String,
     /// The device of what trains a model.
-    pub device: String,
+    pub device: DeviceKind,
 }
 
 /// A curve as it was run.
@@ -96,7 +96,7 @@ impl Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
             commits: Vec::new(),
             machine: machine(),
-            device: setup.device.clone(),
+            device: setup.device,
         }
     }
 

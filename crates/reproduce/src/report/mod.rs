@@ -1,7 +1,9 @@
 //! `index.html`: one page over all experiments in a directory. It needs no other file, no script and
 //! no network.
 
+pub(crate) mod html;
 mod manifest;
+mod summary;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,9 @@ use backburn_optim::write_atomically;
 pub(crate) use manifest::COMMIT;
 pub use manifest::{CurveRecord, Manifest};
 
+pub(crate) use self::html::is_titled;
+use self::html::{escape, figure, table};
+
 use crate::error::ReproduceError;
 use crate::experiment::{About, Experiment, Table, Tuned};
 use crate::experiments::EXPERIMENTS;
@@ -18,17 +23,13 @@ use crate::record::metric::{MEGABYTES_DOWN, MEGABYTES_UP};
 use crate::record::{Claim, Results, Verdict};
 use crate::words::{clock, short};
 
-const STYLE: &str = include_str!("report.css");
-
-const TITLE: &str = "<title>Backburn: the papers, reproduced</title>";
+const TITLE: &str = "Backburn: the papers, reproduced";
 
 /// Refuses to take the place of a page of somebody else's.
 pub(crate) fn check_own(out: &Path) -> Result<(), ReproduceError> {
     let path = out.join("index.html");
     match std::fs::read(&path) {
-        Ok(page) if !page.windows(TITLE.len()).any(|part| part == TITLE.as_bytes()) => {
-            Err(ReproduceError::Foreign(path))
-        }
+        Ok(page) if !is_titled(&page, TITLE) => Err(ReproduceError::Foreign(path)),
         _ => Ok(()),
     }
 }
@@ -88,25 +89,11 @@ fn bytes(results: &Results) -> Table {
 }
 
 fn page(sections: &[Section]) -> String {
-    let mut html = String::new();
-    let count = |verdict| sections.iter().map(|s| s.count(verdict)).sum::<usize>();
-    let _ = write!(
-        html,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         {TITLE}\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <h1>The papers, reproduced</h1>\n\
-         <p>{} experiments. Of the claims, {} hold, {} fail, {} are undecided and {} not measured.</p>\n",
-        sections.len(),
-        count(Some(Verdict::Holds)),
-        count(Some(Verdict::Fails)),
-        count(Some(Verdict::Undecided)),
-        count(None)
-    );
-    overview(sections, &mut html);
-    sections.iter().for_each(|section| experiment(section, &mut html));
-    html.push_str("</main>\n</body>\n</html>\n");
-    html
+    let mut main = "<h1>The papers, reproduced</h1>\n".to_owned();
+    summary::write(sections, &mut main);
+    overview(sections, &mut main);
+    sections.iter().for_each(|section| experiment(section, &mut main));
+    html::page(TITLE, &main)
 }
 
 fn overview(sections: &[Section], html: &mut String) {
@@ -148,10 +135,11 @@ fn experiment(s: &Section, html: &mut String) {
         );
     }
     html.push_str("<ul class=\"claims\">\n");
-    for claim in &s.claims {
+    for (i, claim) in s.claims.iter().enumerate() {
         let _ = writeln!(
             html,
-            "<li>{} <strong>{}</strong> {}<br><span class=\"figures\">Measured: {}. Required: {}. <span class=\"source\">{}</span></span></li>",
+            "<li id=\"{}-{i}\">{} <strong>{}</strong> {}<br><span class=\"figures\">Measured: {}. Required: {}. <span class=\"source\">{}</span></span></li>",
+            escape(about.name),
             mark(claim),
             claim.word(),
             escape(&claim.claim),
@@ -161,8 +149,15 @@ fn experiment(s: &Section, html: &mut String) {
         );
     }
     html.push_str("</ul>\n");
-    let label = escape(&format!("Figure of {}: {}", about.name, about.title));
-    let _ = writeln!(html, "<figure role=\"img\" aria-label=\"{label}\">\n{}\n</figure>", inline(&s.svg));
+    let label = format!("Figure of {}: {}", about.name, about.title);
+    figure(&format!("{}-figure", about.name), &label, &s.svg, html);
+    let tune = if manifest.tuned.is_empty() { "" } else { " --tune" };
+    let _ = writeln!(
+        html,
+        "<p id=\"{0}-command\"><code>backburn reproduce {0} --scale {1}{tune}</code> makes it again.</p>",
+        escape(about.name),
+        escape(&manifest.scale)
+    );
     s.tables.iter().for_each(|t| table(t, html));
     if !manifest.departures.is_empty() {
         html.push_str("<h3>Departures from the paper</h3>\n<ul>\n");
@@ -180,7 +175,7 @@ fn experiment(s: &Section, html: &mut String) {
         .rows
         .push(pair(if manifest.commits.len() > 1 { "commits" } else { "commit" }, &manifest.commits.join(", ")));
     settings.rows.push(pair("machine", &manifest.machine));
-    settings.rows.push(pair("device of models", &manifest.device));
+    settings.rows.push(pair("device of models", manifest.device.name()));
     table(&settings, html);
     let mut curves = Table::new("Curves", &["group", "curve", "method", "compressor", "n", "batch", "step size"]);
     curves.rows.extend(manifest.curves.iter().map(|c| {
@@ -225,28 +220,4 @@ fn mark(claim: &Claim) -> &'static str {
         Some(Verdict::Undecided) => "<span class=\"none\" title=\"undecided\">?</span>",
         None => "<span class=\"none\" title=\"not measured\">–</span>",
     }
-}
-
-fn table(table: &Table, html: &mut String) {
-    if !table.title.is_empty() {
-        let _ = writeln!(html, "<h3>{}</h3>", escape(&table.title));
-    }
-    html.push_str("<div class=\"wide\"><table>\n<thead><tr>");
-    table.head.iter().for_each(|cell| html.push_str(&format!("<th>{}</th>", escape(cell))));
-    html.push_str("</tr></thead>\n<tbody>\n");
-    for row in &table.rows {
-        let cells: String = row.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
-        let _ = writeln!(html, "<tr>{cells}</tr>");
-    }
-    html.push_str("</tbody></table></div>\n");
-}
-
-/// The picture without what only a file of its own needs.
-fn inline(svg: &str) -> String {
-    let from = svg.find("<svg").unwrap_or(0);
-    svg[from..].replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backburn_optim::{device, device_name};
-
 use super::cache::{Cache, Kept};
 use super::progress::Progress;
 use super::request::Request;
@@ -40,10 +38,7 @@ pub(super) fn jobs(experiment: &dyn Experiment, setup: &Setup, curves: &[Curve],
 /// curve neither waits for another's work nor takes it up.
 fn threads(experiment: &dyn Experiment, setup: &Setup, request: &Request) -> (usize, usize) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let on_card = || {
-        let device = device(&setup.device).map(|device| device_name(&device));
-        device.is_ok_and(|name| !["flex", "ndarray"].contains(&name.as_str()))
-    };
+    let on_card = || setup.device.resolve().is_ok_and(|kind| !kind.is_cpu());
     match request.threads {
         0 if experiment.trains_a_model() && on_card() => (1, cores),
         0 => (cores, 1),

@@ -40,7 +40,7 @@ pub fn reproduce(request: &Request) -> Result<Outcome, ReproduceError> {
     if lock.is_held() {
         sweep(&request.out);
     }
-    let setup = Setup::new(request.scale, request.data.clone(), request.device.clone());
+    let setup = Setup::new(request.scale, request.data.clone(), request.device);
     let (mut finished, mut failed) = (Vec::new(), Vec::new());
     for experiment in experiments {
         match one(experiment, &setup, request) {

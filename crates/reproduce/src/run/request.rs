@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use backburn_optim::DeviceKind;
 use backburn_train::data::Options;
 
 use crate::experiment::Scale;
@@ -28,7 +29,7 @@ pub struct Request {
     /// Where data is looked for.
     pub data: Options,
     /// The device of the experiments that train a model.
-    pub device: String,
+    pub device: DeviceKind,
     /// Curves at a time; 0 is one a core, and one alone where a card trains a model.
     pub threads: usize,
     /// Show progress on standard error.
@@ -48,7 +49,7 @@ impl Request {
             overwrite: false,
             tune: false,
             data: Options::default(),
-            device: "auto".into(),
+            device: DeviceKind::Auto,
             threads: 0,
             progress: false,
             stop: Arc::default(),

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, Links, Plan, PlanChoice, SetupError};
+use backburn_optim::{AnyAlgorithm, DeviceKind, Links, Plan, PlanChoice, Preset, SetupError};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
 use super::length::Length;
-use crate::data::{DataError, DataSet, Examples, Options, Partition, Split};
-use crate::models::ModelKind;
+use super::local::{Inner, preset};
+use crate::data::{DataError, DataSet, Examples, Options, Partition, ShortText, Split};
+use crate::models::{GptPlan, ModelKind};
 use crate::session::{OnNonFinite, Schedule, ScheduleError, StepSizes};
 
 /// Examples in a batch, at most.
@@ -43,6 +44,40 @@ pub enum ConfigError {
     /// Crops and flips of what are no images.
     #[error("`{0}` is not a set of images, and nothing else is augmented")]
     Augment(String),
+    /// A model of images, or of rows, on text.
+    #[error("`{data}` is text, which {model} does not read; a model of text is {}", GptPlan::FORM.usage)]
+    Text {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+    },
+    /// A model of text on something else.
+    #[error("`{data}` is not text, and {model} reads nothing else; there are kjv, kjv-embedded and text:FILE")]
+    NotText {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+    },
+    /// A text that is too short for the model.
+    #[error("`{data}` is too short for {model}: {source}")]
+    Short {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+        /// How short.
+        source: ShortText,
+    },
+    /// Text, dealt by what it has not.
+    #[error("`{data}` is text and has no classes: partition must be iid, and is {partition}")]
+    Dealt {
+        /// The data.
+        data: DataSet,
+        /// How it was to be dealt.
+        partition: Partition,
+    },
     /// A method and a compressor that do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -54,6 +89,9 @@ pub enum ConfigError {
         /// Why not.
         why: String,
     },
+    /// Steps between rounds for a method that has a round at every step, or the other way round.
+    #[error("{0}")]
+    Local(String),
     /// A run that would go on with data of other contents.
     #[error("the training data is not what the run began with: {now}, which is not what it was as {was}")]
     Data {
@@ -101,6 +139,17 @@ pub struct RunConfig {
     pub algorithm: AnyAlgorithm,
     /// The compressor.
     pub compressor: AnyCompressor,
+    /// Steps that workers take by themselves between two rounds, where the method is `local-sgd`, `diloco`,
+    /// `sparse-loco` or `mu-loco`; 0 is 30 for these.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub local_steps: u64,
+    /// With what, where that is not the method's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Inner>,
+    /// The step size of their rounds, where that is not the method's own: 0.7 with an outer momentum, else 1. The
+    /// schedule's is that of the steps in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer_lr: Option<f64>,
     /// What the compressor sees as one vector.
     pub scope: Scope,
     /// Parameters of fewer coordinates are sent as they are.
@@ -117,10 +166,13 @@ pub struct RunConfig {
     /// machine add up their gradients, and what is compressed and counted is a machine's.
     #[serde(skip_serializing_if = "is_zero")]
     pub plan: PlanChoice,
-    /// The device's name.
-    pub device: String,
+    /// The device.
+    pub device: DeviceKind,
     /// What happens when a gradient is not finite.
     pub on_non_finite: OnNonFinite,
+    /// Steps from one measurement on the test part to the next; 0 measures at the end only.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub evaluate_every: u64,
     /// How often what is reached is kept.
     pub checkpoint_every: CheckpointEvery,
     /// Over what length the step sizes run, where that is not the run's own: what a longer run keeps of a shorter one.
@@ -146,14 +198,18 @@ impl Default for RunConfig {
             steps: 0,
             algorithm: "ef-sgd:momentum=0.9".parse().expect(parsed),
             compressor: "topk:0.01".parse().expect(parsed),
+            local_steps: 0,
+            inner: None,
+            outer_lr: None,
             scope: Scope::Parameter,
             dense_below: 0,
             seed: 1,
             link: None,
             overlap: false,
             plan: PlanChoice::Auto,
-            device: "auto".into(),
+            device: DeviceKind::Auto,
             on_non_finite: OnNonFinite::Stop,
+            evaluate_every: 0,
             checkpoint_every: CheckpointEvery::default(),
             schedule_length: None,
             schedule: Schedule::default(),
@@ -202,6 +258,7 @@ impl RunConfig {
         }
         self.algorithm.check(&self.compressor)?;
         self.check_plan()?;
+        self.check_local()?;
         self.link.as_ref().map_or(Ok(()), |link| link.check(self.workers)).map_err(SetupError::from)?;
         Ok(self.schedule.check()?)
     }
@@ -217,6 +274,9 @@ impl RunConfig {
             }
             Plan::Hierarchical { .. } if self.algorithm.is_gossip() => {
                 format!("under `{}` every worker has weights of its own", self.algorithm)
+            }
+            Plan::Hierarchical { .. } if self.inner_optimizer().is_some() => {
+                "workers that step by themselves have no gradient to add up".into()
             }
             Plan::Hierarchical { .. } if self.overlap => "it does not overlap exchanges with gradients".into(),
             _ => return Ok(()),
@@ -254,12 +314,64 @@ impl RunConfig {
         differ("seed", &self.seed, &other.seed);
         differ("batch", &self.batch, &other.batch);
         differ("scope", &self.scope, &other.scope);
+        let inner = |config: &Self| config.inner_optimizer().map_or("none".into(), |inner| inner.to_string());
+        differ("inner", &inner(self), &inner(other));
+        differ("local_steps", &self.local_steps(), &other.local_steps());
         differ("overlap", &self.overlap, &other.overlap);
         differ("workers a machine", &self.machine().unwrap_or(1), &other.machine().unwrap_or(1));
         differ("dense_below", &self.dense_below, &other.dense_below);
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
         if changed.is_empty() { Ok(()) } else { Err(ConfigError::Changed(changed.join("; "))) }
+    }
+
+    fn check_local(&self) -> Result<(), ConfigError> {
+        let refused = |why: String| Err(ConfigError::Local(why));
+        if preset(&self.algorithm).is_none() {
+            let given = self.local_steps > 0 || self.inner.is_some() || self.outer_lr.is_some();
+            return match given {
+                true => refused(format!(
+                    "`{}` has a round at every step: local_steps, inner and outer_lr go with {}",
+                    self.algorithm.name(),
+                    Preset::ALL.map(Preset::name).join(", ")
+                )),
+                false => Ok(()),
+            };
+        }
+        if self.overlap {
+            return refused("`overlap` exchanges every step's gradients, and local steps exchange none".into());
+        }
+        if self.model.has_batch_norm() {
+            return refused(format!(
+                "`{}` has batch normalisation, whose statistics local steps do not share",
+                self.model
+            ));
+        }
+        let lr = self.outer_lr();
+        if !(lr > 0.0 && lr <= f64::from(f32::MAX)) {
+            return Err(ScheduleError::StepSize(lr).into());
+        }
+        Ok(())
+    }
+
+    /// Steps between two rounds.
+    pub fn local_steps(&self) -> u64 {
+        match (preset(&self.algorithm), self.local_steps) {
+            (None, _) => 1,
+            (Some(_), 0) => 30,
+            (Some(_), steps) => steps,
+        }
+    }
+
+    /// The optimizer between two rounds, where there is one.
+    pub fn inner_optimizer(&self) -> Option<Inner> {
+        preset(&self.algorithm).map(|preset| self.inner.unwrap_or(Inner::of(preset)))
+    }
+
+    /// The step size of the rounds of local methods.
+    pub fn outer_lr(&self) -> f64 {
+        let momentum = matches!(preset(&self.algorithm), Some(Preset::DiLoCo | Preset::MuLoCo));
+        self.outer_lr.unwrap_or(if momentum { 0.7 } else { 1.0 })
     }
 
     /// How long it is.
@@ -290,6 +402,23 @@ impl RunConfig {
     pub fn load_data(&self, options: &Options) -> Result<Split<Examples>, DataError> {
         let data_dir = self.data_dir.clone().or_else(|| options.data_dir.clone());
         self.data.load(&Options { data_dir, ..options.clone() })
+    }
+
+    /// The data as the model reads them: text in windows of its context.
+    ///
+    /// # Errors
+    /// Where it reads no such data, or they cannot be dealt so.
+    pub fn fit(&self, split: Split<Examples>) -> Result<Split<Examples>, ConfigError> {
+        let (data, model, partition) = (self.data.clone(), self.model, self.partition);
+        match (model.context(), split.train.are_text()) {
+            (None, true) => Err(ConfigError::Text { data, model }),
+            (Some(_), false) => Err(ConfigError::NotText { data, model }),
+            (None, false) => Ok(split),
+            (Some(_), true) if partition != Partition::Iid => Err(ConfigError::Dealt { data, partition }),
+            (Some(context), true) => {
+                split.with_context(context).map_err(|source| ConfigError::Short { data, model, source })
+            }
+        }
     }
 
     /// Of all workers together.
@@ -359,6 +488,38 @@ mod tests {
     }
 
     #[test]
+    fn text_goes_with_a_model_of_text_and_nothing_else_does() {
+        let config = |data: &str, model: &str| {
+            let (data, model) = (data.parse().unwrap(), model.parse().unwrap());
+            RunConfig { data, model, ..RunConfig::default() }
+        };
+        let fit = |config: &RunConfig| {
+            config.fit(config.load_data(&Options { offline: true, ..Options::default() }).unwrap())
+        };
+        let split = fit(&config("kjv-embedded", "gpt:context=64")).unwrap();
+        assert_eq!((split.train.shape(), split.train.len(), split.test.len()), ([1, 1, 64], 4218, 468));
+        let place = tempfile::tempdir().unwrap();
+        let short = place.path().join("short.txt");
+        std::fs::write(&short, "In the beginning").unwrap();
+        let dealt = RunConfig { partition: Partition::ByClass, ..config("kjv-embedded", "gpt") };
+        for (config, words) in [
+            (
+                config("kjv-embedded", "convnet"),
+                "`kjv-embedded` is text, which convnet does not read; a model of text is gpt[:",
+            ),
+            (config("fashion-embedded", "gpt"), "there are kjv, kjv-embedded and text:FILE"),
+            (
+                config(&format!("text:{}", short.display()), "gpt"),
+                "it has 16 bytes: 15 to train on and 1 to measure on",
+            ),
+            (dealt, "partition must be iid, and is by-class"),
+        ] {
+            let refused = fit(&config).unwrap_err().to_string();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+
+    #[test]
     fn what_decides_the_bits_stays() {
         let config = RunConfig::default();
         let longer = RunConfig { steps: 9, workers: 2, compressor: "sign:scaled".parse().unwrap(), ..config.clone() };
@@ -379,6 +540,7 @@ mod tests {
         assert!(message("compressor = 'topk:2'").contains("ratio 2 is outside (0, 1]"));
         assert!(message("model = 'lenet'").contains("resnet20"));
         assert!(message("data = 'imagenet'").contains("fashion-embedded"));
+        assert!(message("device = 'tpu'").contains("unknown device `tpu`; known: auto, flex, ndarray, wgpu"));
         assert!(RunConfig { workers: 0, ..RunConfig::default() }.check().is_err());
         assert!(RunConfig { schedule: Schedule::constant(f64::NAN), ..RunConfig::default() }.check().is_err());
     }

@@ -198,6 +198,20 @@ impl RunFolder {
         ranks.agree(if ranks.is_first() { self.remove(CHECKPOINT) } else { Ok(()) })
     }
 
+    /// What the run came to, where it is at its end.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn summary(&self) -> Result<Option<Summary>, RunError> {
+        let path = self.path.join(SUMMARY);
+        let text = match std::fs::read_to_string(&path) {
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|source| SnapshotError::Io { action: "read", path: path.clone(), source })?,
+        };
+        let read = serde_json::from_str(&text).map_err(std::io::Error::from);
+        Ok(Some(read.map_err(|source| SnapshotError::Io { action: "read", path, source })?))
+    }
+
     /// Writes what the run came to.
     ///
     /// # Errors

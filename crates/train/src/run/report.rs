@@ -66,7 +66,7 @@ impl Reporter for Progress {
             bar.set_position(step);
             self.bar = Some(bar);
         } else {
-            eprintln!("{}: {} steps on {}", self.label, steps.saturating_sub(step), trainer.trains().device_name());
+            eprintln!("{}: {} steps on {}", self.label, steps.saturating_sub(step), trainer.trains().device_kind());
         }
     }
 

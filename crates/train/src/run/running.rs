@@ -159,7 +159,7 @@ impl Run {
 
     /// The data, where there is memory for all that they take.
     fn prepare(&self, keeps: bool, reporter: &mut dyn Reporter) -> Result<Split<Examples>, RunError> {
-        let split = self.config.load_data(&self.options)?;
+        let split = self.config.fit(self.config.load_data(&self.options)?)?;
         let workers = match &self.ranks {
             None => self.config.workers,
             Some(ranks) => ranks.seats(self.config.workers)?.len(),

@@ -1,6 +1,6 @@
 //! What a run came to.
 
-use backburn_optim::OnLink;
+use backburn_optim::{DeviceKind, OnLink};
 use serde::{Deserialize, Serialize};
 
 use crate::session::MeanBytes;
@@ -18,9 +18,12 @@ pub struct Summary {
     /// The mean loss on the test set.
     #[serde(deserialize_with = "or_nan")]
     pub test_loss: f64,
-    /// The fraction of the test set that is classified rightly.
+    /// The fraction of the test set that is classified rightly; of text, of the bytes that are told from what is before.
     #[serde(deserialize_with = "or_nan")]
     pub test_accuracy: f64,
+    /// Of text: e to the power of the loss on the test set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perplexity: Option<f64>,
     /// Megabytes (10⁶ bytes) a worker sent and received from a server, from the encoded messages.
     pub megabytes: MeanBytes,
     /// Bytes up without compression over bytes up.
@@ -38,7 +41,7 @@ pub struct Summary {
     /// Trainable parameters.
     pub parameters: u64,
     /// The device.
-    pub device: String,
+    pub device: DeviceKind,
 }
 
 /// JSON has no NaN: serde writes `null` for it.

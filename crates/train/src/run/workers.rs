@@ -5,14 +5,16 @@ use std::sync::OnceLock;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    Encoded, Gradient, Group, GroupConfig, InProcess, Load, Machines, Mail, ModuleHost, Observation, OnLink, Round,
-    RoundError, Snapshot, SnapshotError, Traffic, device, device_name,
+    DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Machines, Mail, ModuleHost, Observation,
+    OnLink, Round, RoundError, Snapshot, SnapshotError, Traffic,
 };
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
+use super::local::Rounds;
 use super::machine::Machine;
+use super::metrics::Measured;
 use super::parts::{CURSOR, PENDING};
 use super::ranks::{Ranks, Report, Wish};
 use super::serving::Serving;
@@ -31,6 +33,7 @@ pub struct Workers {
     /// Where those of a machine add up their gradients.
     machine: Option<Machine>,
     device: Device,
+    device_kind: DeviceKind,
     split: Split<Examples>,
     /// Of the training data, once it was asked for.
     digest: OnceLock<String>,
@@ -39,7 +42,7 @@ pub struct Workers {
     /// Where the samplers were before the last step.
     before: Vec<Sampler>,
     model: Classifier,
-    group: Group<Post>,
+    rounds: Rounds,
     /// The common batch statistics.
     statistics: Vec<f32>,
     /// Each own worker's gradient of the last step, where it is exchanged during the next.
@@ -87,12 +90,14 @@ impl Workers {
         }
     }
 
-    fn build(config: RunConfig, mut split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
+    fn build(config: RunConfig, split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
         config.check()?;
+        let mut split = config.fit(split)?;
         if config.augment && !split.train.are_images() {
             return Err(ConfigError::Augment(config.data.to_string()).into());
         }
-        let device = device(&config.device)?.autodiff();
+        let device_kind = config.device.resolve()?;
+        let device = device_kind.device()?.autodiff();
         if config.subset > 0 && config.subset < split.train.len() {
             split.train = split.train.first_of_each(config.subset);
         }
@@ -120,6 +125,10 @@ impl Workers {
             .with_scope(config.scope)
             .with_dense_below(config.dense_below)
             .init_with(mail, &model)?;
+        if config.inner_optimizer().is_some() && ranks.is_some() {
+            return Err(ConfigError::Local("local steps run in one process so far".into()).into());
+        }
+        let rounds = Rounds::new(group, &model, config.inner_optimizer(), config.local_steps())?;
         let statistics = batch_norm::statistics(&model);
         let before = samplers.clone();
         let on_link = config.link.as_ref().map(|_| Default::default());
@@ -130,13 +139,14 @@ impl Workers {
             seats,
             machine,
             device,
+            device_kind,
             split,
             digest: OnceLock::new(),
             shards,
             samplers,
             before,
             model,
-            group,
+            rounds,
             statistics,
             pending: None,
             pended: None,
@@ -155,12 +165,20 @@ impl Workers {
         self.evaluate_on(&self.split.test)
     }
 
+    /// As [`evaluate`](Self::evaluate), with what the numbers are of.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn measure(&self) -> Result<Measured, RunError> {
+        Ok(Measured { evaluation: self.evaluate()?, text: self.split.test.are_text() })
+    }
+
     /// As [`evaluate`](Self::evaluate), on other examples.
     ///
     /// # Errors
     /// As there.
     pub fn evaluate_on(&self, examples: &Examples) -> Result<Evaluation, RunError> {
-        Ok(evaluate(&self.model()?, examples, 256, &self.device.clone().inner()))
+        Ok(evaluate(&self.model()?, examples, &self.device.clone().inner()))
     }
 
     /// What is trained on, and measured on.
@@ -170,7 +188,7 @@ impl Workers {
 
     /// Measures what every worker of this process owes.
     pub fn observe(&mut self) -> Observation {
-        self.group.observe()
+        self.rounds.group_mut().observe()
     }
 
     /// Measures what every worker owes; all processes call it together.
@@ -179,7 +197,7 @@ impl Workers {
     /// Where these do not hear each other.
     pub fn observe_all(&mut self) -> Result<Observation, RunError> {
         let own = match self.machine.as_ref().is_none_or(Machine::leads) {
-            true => self.group.observe(),
+            true => self.rounds.group_mut().observe(),
             false => Observation { residual_norms: vec![], contractions: vec![], densities: vec![] },
         };
         Ok(match &self.ranks {
@@ -209,17 +227,53 @@ impl Workers {
     /// Where they do not hear each other.
     pub fn settle(&mut self) -> Result<(), RunError> {
         let Some(ranks) = self.ranks.as_ref().filter(|_| self.config.algorithm.is_gossip()) else { return Ok(()) };
-        let cluster = self.group.cluster();
+        let cluster = self.rounds.group().cluster();
         let own: Vec<&[f32]> = cluster.seats().filter_map(|w| cluster.node(w)).map(|x| x.as_slice()).collect();
         let nodes = ranks.nodes(&own)?;
-        let d = self.group.layout().len();
+        let d = self.rounds.group().layout().len();
         if nodes.len() != self.config.workers || nodes.iter().any(|x| x.len() != d) {
             let why = format!("{} nodes for {} workers", nodes.len(), self.config.workers);
             return Err(backburn_optim::TransportError::new(why).into());
         }
         let mean = backburn_optim::mean_of_nodes(nodes.iter().map(Vec::as_slice));
-        self.model = self.group.with_parameters(self.model.clone(), mean.as_slice()).map_err(SnapshotError::from)?;
+        let group = self.rounds.group();
+        self.model = group.with_parameters(self.model.clone(), mean.as_slice()).map_err(SnapshotError::from)?;
         Ok(())
+    }
+
+    /// A step of every worker by itself, and with the last of them a round.
+    fn local_step(&mut self, lr: f64) -> Result<Stepped, RunError> {
+        let n = self.config.workers;
+        let Rounds::Local(local) = &mut self.rounds else { unreachable!("the caller has looked") };
+        let mut host = Serving {
+            examples: &self.split.train,
+            shards: &self.shards,
+            samplers: &mut self.samplers,
+            augment: self.config.augment,
+            device: &self.device,
+            common: &self.statistics,
+            draws: vec![Vec::new(); n],
+            losses: vec![None; n],
+            statistics: vec![None; n],
+        };
+        let due = local.is_due();
+        if !due {
+            local.inner_step(lr, |worker, replica| host.gradient(worker, replica, 1))?;
+        }
+        let losses = host.losses;
+        if !due {
+            self.loss = mean(&losses);
+        }
+        let traffic = if local.is_due() { Some(local.exchange(self.config.outer_lr())?) } else { None };
+        self.model = local.model().clone();
+        self.granted = self.wish;
+        let bytes = traffic.as_ref().map_or(MeanBytes::default(), MeanBytes::from);
+        if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
+            let load = |traffic: &Traffic| Load::of(traffic, 4.0 * local.group().layout().len() as f64);
+            *last = traffic.as_ref().map_or(OnLink::default(), |traffic| OnLink::of(&load(traffic), links));
+            *sum += *last;
+        }
+        Ok(Stepped { loss: self.loss, bytes })
     }
 
     /// The gradients that were pending; for another number of workers than then, each has their mean.
@@ -229,7 +283,7 @@ impl Workers {
         if !snapshot.texts.keys().any(|name| name.starts_with(PENDING)) {
             return Ok(None);
         }
-        let d = self.group.layout().len();
+        let d = self.rounds.group().layout().len();
         let read = |worker: usize| {
             let name = format!("{PENDING}{worker}");
             let vector = snapshot.vector(&name)?;
@@ -240,7 +294,7 @@ impl Workers {
                 false => Err(damaged(format!("`{name}` is no gradient of {d} numbers"))),
             }
         };
-        let seats = self.group.cluster().seats();
+        let seats = self.rounds.group().cluster().seats();
         if saved == self.config.workers {
             return seats.map(read).collect::<Result<_, _>>().map(Some);
         }
@@ -285,16 +339,16 @@ impl Workers {
     /// # Errors
     /// Where the model is another than the group's.
     pub fn first_non_finite(&self) -> Result<Option<String>, RunError> {
-        let x = self.group.parameters(&self.model).map_err(SnapshotError::from)?;
+        let x = self.rounds.group().parameters(&self.model).map_err(SnapshotError::from)?;
         let bad = x.first_non_finite();
-        let path = bad.and_then(|at| self.group.layout().parameter_at(at)).map(|p| p.path.clone());
+        let path = bad.and_then(|at| self.rounds.group().layout().parameter_at(at)).map(|p| p.path.clone());
         let statistics = || self.statistics.iter().any(|x| !x.is_finite()).then(|| "batch statistics".into());
         Ok(path.or_else(statistics))
     }
 
     /// The workers' methods and what they owe.
     pub fn group(&self) -> &Group<Post> {
-        &self.group
+        self.rounds.group()
     }
 
     /// Seconds that the last step's exchange takes on the configuration's [links](RunConfig::link), batch statistics
@@ -318,14 +372,14 @@ impl Workers {
         &self.config
     }
 
-    /// The device's short name.
-    pub fn device_name(&self) -> String {
-        device_name(&self.device)
+    /// What the model is on.
+    pub fn device_kind(&self) -> DeviceKind {
+        self.device_kind
     }
 
     /// The bytes of one uncompressed step: every unit dense, and the batch statistics.
     pub fn dense_bytes(&self) -> f64 {
-        let units = self.group.layout().units().iter();
+        let units = self.rounds.group().layout().units().iter();
         let bytes: usize = units.map(|u| Payload::floats(vec![0.0; u.len()]).num_bytes()).sum();
         let beside = batch_statistics_bytes(&self.statistics);
         message_bytes(&Message::new()) as f64 + bytes as f64 + beside
@@ -350,6 +404,10 @@ impl Trains for Workers {
         let n = self.config.workers;
         self.before.clone_from(&self.samplers);
         self.pended.clone_from(&self.pending);
+        let group = match &mut self.rounds {
+            Rounds::Each(group) => group,
+            Rounds::Local(_) => return self.local_step(lr),
+        };
         let mut host = Serving {
             examples: &self.split.train,
             shards: &self.shards,
@@ -363,10 +421,10 @@ impl Trains for Workers {
         };
         let outcome = match (&self.machine, self.config.overlap) {
             (Some(machine), _) => {
-                added_up(&mut self.group, lr, &self.model, &mut host, (machine, &self.seats, self.ranks.as_ref()))
+                added_up(group, lr, &self.model, &mut host, (machine, &self.seats, self.ranks.as_ref()))
             }
-            (None, false) => self.group.round_with(lr, &self.model, &mut host).map(Some),
-            (None, true) => overlapped(&mut self.group, lr, &self.model, &mut host, &mut self.pending),
+            (None, false) => group.round_with(lr, &self.model, &mut host).map(Some),
+            (None, true) => overlapped(group, lr, &self.model, &mut host, &mut self.pending),
         };
         let (losses, statistics) = (host.losses, host.statistics);
         let diverged = outcome.as_ref().err().filter(|e| e.is_divergence()).map(ToString::to_string);
@@ -389,7 +447,7 @@ impl Trains for Workers {
         let unknown = || backburn_optim::TransportError::new("not every rank says what it has sent");
         let traffic = traffic.ok_or_else(unknown)?;
         let mut bytes = MeanBytes::from(&traffic);
-        let load = Load::of(&traffic, 4.0 * self.group.layout().len() as f64);
+        let load = Load::of(&traffic, 4.0 * self.rounds.group().layout().len() as f64);
         if let Some(round) = round {
             self.model = round.apply(self.model.clone());
         }
@@ -432,7 +490,8 @@ impl Trains for Workers {
     fn snapshot(&mut self) -> Result<Snapshot, RunError> {
         self.settle()?;
         // With the common statistics, not those that the last forward pass here has left in the layers.
-        let mut snapshot = self.group.snapshot(&self.model()?)?;
+        let model = self.model()?;
+        let mut snapshot = self.rounds.snapshot(&model)?;
         if self.machine.as_ref().is_some_and(|machine| !machine.leads()) {
             // Whoever speaks for the machine keeps its state.
             drop(snapshot.take_own());
@@ -447,7 +506,7 @@ impl Trains for Workers {
             let cursor = serde_json::to_string(&self.samplers[worker].cursor()).expect("a cursor is plain numbers");
             snapshot.texts.insert(format!("{CURSOR}{worker}"), cursor);
         }
-        for (worker, gradient) in self.group.cluster().seats().zip(self.pending.iter().flatten()) {
+        for (worker, gradient) in self.rounds.group().cluster().seats().zip(self.pending.iter().flatten()) {
             let missing = serde_json::to_string(&gradient.missing).expect("indices");
             snapshot.texts.insert(format!("{PENDING}{worker}"), missing);
             snapshot.vectors.insert(format!("{PENDING}{worker}"), gradient.vector.as_slice().to_vec());
@@ -480,7 +539,7 @@ impl Trains for Workers {
         }
         let statistics = snapshot.vector("batch-statistics")?.to_vec();
         batch_norm::with_statistics(self.model.clone(), &statistics)?;
-        self.model = self.group.restore(self.model.clone(), snapshot)?;
+        self.model = self.rounds.restore(self.model.clone(), snapshot)?;
         (self.samplers, self.statistics, self.on_link) = (samplers, statistics, on_link);
         (self.pending, self.pended) = (pending, None);
         Ok(())
