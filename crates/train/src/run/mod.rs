@@ -7,6 +7,7 @@ mod folder;
 mod interrupt;
 mod length;
 mod local;
+mod machine;
 mod memory;
 mod metrics;
 mod parts;
