@@ -97,7 +97,7 @@ pub mod host {
 /// What exchanges cost on a given network.
 pub mod network {
     pub use backburn_optim::{
-        Link, LinkError, Links, Load, OnLink, Plan, PlanError, UnitError, all_reduce, duration, rate,
+        Link, LinkError, Links, Load, OnLink, Plan, PlanChoice, PlanError, UnitError, all_reduce, duration, rate,
     };
 }
 

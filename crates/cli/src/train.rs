@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use backburn::DeviceKind;
 use backburn::host::Transport;
-use backburn::network::{Links, Plan};
+use backburn::network::{Links, Plan, PlanChoice};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
 use backburn::train::data::{DataSet, Options, Partition};
 use backburn::train::models::{GptPlan, ModelKind};
@@ -107,6 +107,12 @@ pub struct Args {
     /// Exchange a step's gradients while the next are computed: the model moves one step late.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Compression")]
     overlap: Option<bool>,
+
+    /// How messages get to everybody: auto, gather (everybody hears everybody), sharded (everybody averages a share for
+    /// all; the same bits), or hierarchical:WORKERS (a machine's workers add up their gradients, machines gather). auto
+    /// gathers or shards, whichever is faster on --link by what the last step sent.
+    #[arg(long, help_heading = "Compression")]
+    plan: Option<PlanChoice>,
 
     /// Reckon every exchange in seconds on this link: `100Mbit,20ms[,down=RATE]`, or one a worker, as
     /// `3*1Gbit,1ms;10Mbit,50ms`.
@@ -290,6 +296,7 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     }
     let label = format!("{} {}", config.algorithm, config.compressor);
     let link = config.link.as_ref().map(Links::to_string);
+    let (plan, hears_mean) = (config.plan, config.algorithm.hears_mean());
     let out = folder.as_ref().map(|folder| folder.path().display().to_string());
     let mut progress = Progress::new(label.clone());
     let mut silent = ();
@@ -345,7 +352,11 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     ];
     let mut headings = headings.to_vec();
     if let (Some(link), Some(on_link)) = (link, summary.seconds_on_link) {
-        let (plan, best) = on_link.best();
+        let (plan, best) = match plan {
+            PlanChoice::Auto if hears_mean => on_link.best(),
+            PlanChoice::Is(Plan::Sharded) => (Plan::Sharded, on_link.sharded),
+            PlanChoice::Auto | PlanChoice::Is(_) => (Plan::Gather, on_link.gather),
+        };
         headings.extend([format!("s at {link}"), "dense there".into()]);
         let how = if plan == Plan::Gather { "gathered" } else { "sharded" };
         row.extend([format!("{best:.1} {how}"), format!("{:.1}", on_link.dense)]);
@@ -431,6 +442,7 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     set(&mut c.checkpoint_every, args.checkpoint_every);
     set(&mut c.augment, args.augment);
     set(&mut c.overlap, args.overlap);
+    set(&mut c.plan, args.plan);
     set(&mut c.on_non_finite, args.on_non_finite);
     c.schedule_length = args.schedule_length.or(c.schedule_length);
     Ok(c)

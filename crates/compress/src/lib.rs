@@ -57,7 +57,7 @@ pub use layout::{Layout, LayoutError, Parameter, Policy, Scope, Unit};
 pub use memo::Memo;
 pub use message::{
     Correction, Message, Note, compress, decode_into, decode_message, encode_message, encode_message_into, feedback,
-    majority, mean, mean_at, mean_of_senders, message_bytes,
+    majority, mean, mean_at, mean_of_place, mean_of_senders, message_bytes,
 };
 pub use payload::Payload;
 pub use random::{Philox, Stream};

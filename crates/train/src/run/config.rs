@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, DeviceKind, Links, Preset, SetupError};
+use backburn_optim::{AnyAlgorithm, DeviceKind, Links, Plan, PlanChoice, Preset, SetupError};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
@@ -81,6 +81,14 @@ pub enum ConfigError {
     /// A method and a compressor that do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A plan that the method, or the number of workers, does not allow.
+    #[error("plan {plan}: {why}")]
+    Plan {
+        /// The plan.
+        plan: Plan,
+        /// Why not.
+        why: String,
+    },
     /// Steps between rounds for a method that has a round at every step, or the other way round.
     #[error("{0}")]
     Local(String),
@@ -94,7 +102,7 @@ pub enum ConfigError {
     },
     /// A run that would go on with other data, model or seed.
     #[error(
-        "a run goes on with the data, model, batch, scope, seed, overlap and link that it began with; changed: {0}"
+        "a run goes on with the data, model, batch, scope, seed, overlap, link and machines that it began with; changed: {0}"
     )]
     Changed(String),
 }
@@ -154,6 +162,10 @@ pub struct RunConfig {
     /// Exchange a step's gradients while the next are computed: the model moves one step late.
     #[serde(skip_serializing_if = "is_zero")]
     pub overlap: bool,
+    /// How messages get to everybody: gathered or sharded is the same to the bit. In a hierarchical run the workers of a
+    /// machine add up their gradients, and what is compressed and counted is a machine's.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub plan: PlanChoice,
     /// The device.
     pub device: DeviceKind,
     /// What happens when a gradient is not finite.
@@ -194,6 +206,7 @@ impl Default for RunConfig {
             seed: 1,
             link: None,
             overlap: false,
+            plan: PlanChoice::Auto,
             device: DeviceKind::Auto,
             on_non_finite: OnNonFinite::Stop,
             evaluate_every: 0,
@@ -244,9 +257,39 @@ impl RunConfig {
             return Err(ConfigError::DataDir(path.clone()));
         }
         self.algorithm.check(&self.compressor)?;
+        self.check_plan()?;
         self.check_local()?;
         self.link.as_ref().map_or(Ok(()), |link| link.check(self.workers)).map_err(SetupError::from)?;
         Ok(self.schedule.check()?)
+    }
+
+    fn check_plan(&self) -> Result<(), ConfigError> {
+        let PlanChoice::Is(plan) = self.plan else { return Ok(()) };
+        let why = match plan {
+            Plan::Sharded if !self.algorithm.hears_mean() => {
+                format!("`{}` needs more than the mean of all messages; gather or auto serve it", self.algorithm)
+            }
+            Plan::Hierarchical { machine } if !self.workers.is_multiple_of(machine.get()) => {
+                format!("{} workers are no machines of {machine}", self.workers)
+            }
+            Plan::Hierarchical { .. } if self.algorithm.is_gossip() => {
+                format!("under `{}` every worker has weights of its own", self.algorithm)
+            }
+            Plan::Hierarchical { .. } if self.inner_optimizer().is_some() => {
+                "workers that step by themselves have no gradient to add up".into()
+            }
+            Plan::Hierarchical { .. } if self.overlap => "it does not overlap exchanges with gradients".into(),
+            _ => return Ok(()),
+        };
+        Err(ConfigError::Plan { plan, why })
+    }
+
+    /// The workers of a machine, where these add up their gradients.
+    pub(super) fn machine(&self) -> Option<usize> {
+        match self.plan {
+            PlanChoice::Is(Plan::Hierarchical { machine }) => Some(machine.get()),
+            _ => None,
+        }
     }
 
     /// Whether a run of `self` may go on as `other`: what decides its data, its model and its draws must be
@@ -275,6 +318,7 @@ impl RunConfig {
         differ("inner", &inner(self), &inner(other));
         differ("local_steps", &self.local_steps(), &other.local_steps());
         differ("overlap", &self.overlap, &other.overlap);
+        differ("workers a machine", &self.machine().unwrap_or(1), &other.machine().unwrap_or(1));
         differ("dense_below", &self.dense_below, &other.dense_below);
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
@@ -399,6 +443,28 @@ mod tests {
         config.check().unwrap();
         assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
         assert!(RunConfig { workers: 8, ..config }.check().is_err());
+    }
+
+    #[test]
+    fn plans_that_cannot_be_say_why() {
+        let of = |plan: &str, algorithm: &str, workers: usize| {
+            let (plan, algorithm) = (plan.parse().unwrap(), algorithm.parse().unwrap());
+            let config = RunConfig { plan, algorithm, workers, ..RunConfig::default() };
+            config.check().map_err(|error| error.to_string())
+        };
+        for plan in ["auto", "gather", "sharded", "hierarchical:2", "hierarchical:4"] {
+            of(plan, "ef-sgd", 4).unwrap();
+            let config = RunConfig { plan: plan.parse().unwrap(), ..RunConfig::default() };
+            assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
+        }
+        for (plan, algorithm, says) in [
+            ("sharded", "beer", "plan sharded: `beer"),
+            ("hierarchical:3", "ef-sgd", "plan hierarchical:3: 4 workers are no machines of 3"),
+            ("hierarchical:2", "beer", "every worker has weights of its own"),
+        ] {
+            let said = of(plan, algorithm, 4).unwrap_err();
+            assert!(said.contains(says), "{said}");
+        }
     }
 
     #[test]

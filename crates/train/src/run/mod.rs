@@ -7,6 +7,7 @@ mod folder;
 mod inner;
 mod interrupt;
 mod length;
+mod machine;
 mod memory;
 mod metrics;
 mod parts;

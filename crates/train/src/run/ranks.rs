@@ -169,6 +169,12 @@ impl Transport for Ranks {
         self.lock().exchange(message, from)
     }
 
+    fn all_to_all(&mut self, messages: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
+        let own = messages.get(self.rank).map_or(0, Vec::len);
+        self.count(messages.iter().map(Vec::len).sum::<usize>() - own, 1);
+        self.lock().all_to_all(messages)
+    }
+
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         self.count(1, self.size - 1);
         self.lock().all(yes)

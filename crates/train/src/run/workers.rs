@@ -1,16 +1,18 @@
 //! Workers that train a classifier: all n simulated in this process, or its share of them.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    Bytes, DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, ModuleHost, Observation, OnLink, Round,
-    RoundError, Snapshot, SnapshotError, Traffic,
+    Bytes, DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Machines, ModuleHost, Observation,
+    OnLink, Round, RoundError, Snapshot, SnapshotError, Traffic,
 };
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
+use super::machine::Machine;
 use super::metrics::Measured;
 use super::parts::{CURSOR, PENDING};
 use super::ranks::{Ranks, Report, Wish};
@@ -26,6 +28,10 @@ pub struct Workers {
     config: RunConfig,
     /// The processes that have the others.
     ranks: Option<Ranks>,
+    /// The workers of this process.
+    seats: Range<usize>,
+    /// Where those of a machine add up their gradients.
+    machine: Option<Machine>,
     device: Device,
     device_kind: DeviceKind,
     split: Split<Examples>,
@@ -97,12 +103,21 @@ impl Workers {
             .map(|(w, shard)| Sampler::new(shard.clone(), config.batch, config.seed, w as u32))
             .collect::<Result<Vec<_>, _>>()?;
         let model = config.model.build(split.train.shape(), split.train.classes(), config.seed, &device)?;
-        let mail: Post = match &ranks {
-            None => Box::new(InProcess::new(config.workers)),
-            Some(ranks) => Box::new(Encoded::with_seats(ranks.clone(), ranks.seats(config.workers)?.len())),
+        let seats = ranks.as_ref().map_or(Ok(0..config.workers), |ranks| ranks.seats(config.workers))?;
+        let of_machine = |workers| Machine::new(workers, &seats, ranks.as_ref());
+        let machine = config.machine().map(of_machine).transpose()?;
+        // Who speaks: a machine, or a worker.
+        let speakers = |workers: usize| workers / config.machine().unwrap_or(1);
+        let links = || config.link.as_ref().map(|links| links.of_machines(config.machine().unwrap_or(1)));
+        let mail: Post = match (&ranks, machine.as_ref().map_or(1, Machine::processes)) {
+            (None, _) => Box::new(InProcess::new(speakers(config.workers))),
+            (Some(ranks), 1) => {
+                Box::new(Encoded::with_seats(ranks.clone(), speakers(seats.len())).with_plan(config.plan, links()))
+            }
+            (Some(ranks), n) => Box::new(Encoded::new(Machines::new(ranks.clone(), n)).with_plan(config.plan, links())),
         };
         let group = GroupConfig::any(config.algorithm.clone(), config.compressor.clone())
-            .with_workers(config.workers)
+            .with_workers(speakers(config.workers))
             .with_seed(config.seed)
             .with_scope(config.scope)
             .with_dense_below(config.dense_below)
@@ -118,6 +133,8 @@ impl Workers {
         Ok(Self {
             config,
             ranks,
+            seats,
+            machine,
             device,
             device_kind,
             split,
@@ -176,7 +193,10 @@ impl Workers {
     /// # Errors
     /// Where these do not hear each other.
     pub fn observe_all(&mut self) -> Result<Observation, RunError> {
-        let own = self.rounds.group_mut().observe();
+        let own = match self.machine.as_ref().is_none_or(Machine::leads) {
+            true => self.rounds.group_mut().observe(),
+            false => Observation { residual_norms: vec![], contractions: vec![], densities: vec![] },
+        };
         Ok(match &self.ranks {
             None => own,
             Some(ranks) => ranks.observe(&own)?,
@@ -396,9 +416,12 @@ impl Trains for Workers {
             losses: vec![None; n],
             statistics: vec![None; n],
         };
-        let outcome = match self.config.overlap {
-            false => group.round_with(lr, &self.model, &mut host).map(Some),
-            true => overlapped(group, lr, &self.model, &mut host, &mut self.pending),
+        let outcome = match (&self.machine, self.config.overlap) {
+            (Some(machine), _) => {
+                added_up(group, lr, &self.model, &mut host, (machine, &self.seats, self.ranks.as_ref()))
+            }
+            (None, false) => group.round_with(lr, &self.model, &mut host).map(Some),
+            (None, true) => overlapped(group, lr, &self.model, &mut host, &mut self.pending),
         };
         let (losses, statistics) = (host.losses, host.statistics);
         let diverged = outcome.as_ref().err().filter(|e| e.is_divergence()).map(ToString::to_string);
@@ -432,7 +455,8 @@ impl Trains for Workers {
             bytes += Bytes { up: beside, down: beside };
         }
         if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
-            *last = OnLink::of(&load.with_beside(batch_statistics_bytes(&self.statistics)), links);
+            let links = links.of_machines(self.config.machine().unwrap_or(1));
+            *last = OnLink::of(&load.with_beside(batch_statistics_bytes(&self.statistics)), &links);
             *sum += *last;
         }
         Ok(Stepped { loss: self.loss, bytes })
@@ -467,13 +491,17 @@ impl Keeps for Workers {
         // With the common statistics, not those that the last forward pass here has left in the layers.
         let model = self.model()?;
         let mut snapshot = self.rounds.snapshot(&model)?;
+        if self.machine.as_ref().is_some_and(|machine| !machine.leads()) {
+            // Whoever speaks for the machine keeps its state.
+            drop(snapshot.take_own());
+        }
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         snapshot.texts.insert("config".into(), self.config.to_toml());
         snapshot.texts.insert(DIGEST.into(), self.digest().into());
         if let Some(OnLink { gather, sharded, dense }) = self.on_link() {
             ON_LINK.into_iter().zip([gather, sharded, dense]).for_each(|(name, s)| snapshot.set_real(name, s));
         }
-        for worker in self.rounds.group().cluster().seats() {
+        for worker in self.seats.clone() {
             let cursor = serde_json::to_string(&self.samplers[worker].cursor()).expect("a cursor is plain numbers");
             snapshot.texts.insert(format!("{CURSOR}{worker}"), cursor);
         }
@@ -495,8 +523,8 @@ impl Keeps for Workers {
             return Err(ConfigError::Data { was: was.data, now: self.config.data.clone() }.into());
         }
         let mut samplers = self.samplers.clone();
-        if snapshot.number("cluster.workers")? == self.config.workers as u64 {
-            for worker in self.rounds.group().cluster().seats() {
+        if was.workers == self.config.workers {
+            for worker in self.seats.clone() {
                 let cursor: Cursor = serde_json::from_str(snapshot.text(&format!("{CURSOR}{worker}"))?)
                     .map_err(|e| damaged(format!("worker {worker}'s place in the data: {e}")))?;
                 samplers[worker] = Sampler::resume(self.shards[worker].clone(), self.config.batch, cursor)?;
@@ -541,6 +569,20 @@ fn overlapped(
     let flat = seats.zip(fresh).zip(&models).map(|((worker, grads), at)| group.flatten(at, worker, grads));
     *pending = Some(flat.collect::<Result<_, _>>()?);
     outcome
+}
+
+/// One step on the mean gradient of each machine.
+fn added_up(
+    group: &mut Group<Post>,
+    lr: f64,
+    model: &Classifier,
+    host: &mut Serving<'_>,
+    (machine, seats, ranks): (&Machine, &Range<usize>, Option<&Ranks>),
+) -> Result<Option<Round>, RoundError> {
+    let of = |worker: usize| host.gradient(worker, model, 1).and_then(|grads| group.flatten(model, worker, grads));
+    let own = seats.clone().map(of).collect();
+    let means = machine.add_up(own, ranks)?;
+    group.round_flat(lr, model, means.into_iter().map(Some).collect()).map(Some)
 }
 
 /// An error of a round as all processes see it: they tell a divergence from other failures alike.
