@@ -34,6 +34,8 @@ fn refusals_name_what_is_allowed() {
         (vec!["train", "--stesp", "1"], "'--steps'"),
         (vec!["tran"], "'train'"),
         (vec!["train", "--model", "lenet"], "resnet20, resnet18, resnet34, vgg19-bn, gpt[:layers=4,"),
+        (vec!["train", "--model", "convet"], "unknown model `convet`; did you mean `convnet`? known: convnet, "),
+        (vec!["train", "--partition", "by-clas"], "did you mean `by-class`? there are iid, "),
         (vec!["train", "--model", "gpt:dim=30"], "dim = 30 is not a multiple of heads = 4"),
         (vec!["train", "--model", "gpt", "--offline"], "reads nothing else; there are kjv, kjv-embedded and text:FILE"),
         (vec!["train", "--data", "kjv-embedded"], "is text, which convnet does not read; a model of text is gpt["),
