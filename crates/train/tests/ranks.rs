@@ -241,7 +241,9 @@ fn runs_go_on_from_each_others_checkpoints() {
             true => in_ranks(4, |ranks| run(config, &at(name), resume, Some(ranks))),
             false => vec![run(config, &at(name), resume, None)],
         };
-        go(&config, false, first).into_iter().for_each(|outcome| drop(outcome.unwrap()));
+        for outcome in go(&config, false, first) {
+            outcome.unwrap();
+        }
         for outcome in go(&keep, true, second) {
             assert_eq!(summary(outcome), whole, "{name}");
         }

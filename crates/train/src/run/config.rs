@@ -64,7 +64,7 @@ pub enum ConfigError {
     #[error("`{data}` is too short for {model}: {source}")]
     Short {
         /// The data.
-        data: DataSet,
+        data: Box<DataSet>,
         /// The model.
         model: ModelKind,
         /// How short.
@@ -416,7 +416,7 @@ impl RunConfig {
             (None, false) => Ok(split),
             (Some(_), true) if partition != Partition::Iid => Err(ConfigError::Dealt { data, partition }),
             (Some(context), true) => {
-                split.with_context(context).map_err(|source| ConfigError::Short { data, model, source })
+                split.with_context(context).map_err(|source| ConfigError::Short { data: data.into(), model, source })
             }
         }
     }
