@@ -89,7 +89,9 @@ mod tests {
     use super::*;
     use crate::figure::{Axis, Point};
 
-    fn panel(lines: &[(&str, fn(f64) -> f64)]) -> Panel {
+    type Height = fn(f64) -> f64;
+
+    fn panel(lines: &[(&str, Height)]) -> Panel {
         let lines = lines.iter().map(|(label, height)| {
             let point = |i: u32| (f64::from(i), height(f64::from(i)));
             let points = (0..=20).map(point).map(|(x, y)| Point { x, mean: y, low: y, high: y }).collect();
