@@ -120,3 +120,14 @@ pub enum RunError {
     #[error("the run has come to what is not finite: {0}")]
     NotFinite(String),
 }
+
+impl RunError {
+    /// Whether a step met numbers that have outgrown f32: the step size is wrong.
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Round(error) => error.is_divergence(),
+            Self::DivergedElsewhere { .. } => true,
+            _ => false,
+        }
+    }
+}
