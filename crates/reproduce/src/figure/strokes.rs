@@ -109,7 +109,7 @@ mod tests {
                 &[Solid, Dashed, Dotted, Solid],
             ),
             // In their ends alone; and in the second panel.
-            (&[panel(&[("a", |x| x.max(12.0)), ("b", |x| (20.0 - x).max(12.0))])], &[Solid, Dashed]),
+            (&[panel(&[("a", |x| x.max(14.0)), ("b", |x| (20.0 - x).max(14.0))])], &[Solid, Dashed]),
             (&[panel(&[("a", |x| x), ("b", |x| 20.0 - x)]), panel(&[("b", |x| x), ("a", |x| x)])], &[Solid, Dashed]),
         ];
         for (i, (panels, strokes)) in table.into_iter().enumerate() {
