@@ -44,26 +44,29 @@ pub mod prelude {
 
 /// Lossy maps from a vector to what is sent of it, and the trait for one's own.
 pub mod compressors {
+    pub use backburn_compress::compressors::*;
     pub use backburn_compress::{
-        AnyCompressor, Class, Compressor, CountSketch, Fcc, Feedback, Fits, HardThreshold, Identity, Kept, LowRank,
-        Memo, Natural, Norm, NotForFeedback, OneBit, ParameterError, Qsgd, Quantiser, RandomK, Scaled, ScaledSign,
-        Sign, Source, TernGrad, TopK, TwoBit, Unbiased, Update, Vector,
+        Class, Compressor, Feedback, Fits, Kept, Memo, Norm, NotForFeedback, ParameterError, Quantiser, Source, Update,
+        Vector,
     };
 }
 
 /// Error-feedback methods, and the trait for one's own.
 pub mod methods {
+    pub use backburn_optim::algorithms::*;
     pub use backburn_optim::{
-        Algorithm, AnyAlgorithm, Argument, Ask, Beer, CompressedSgd, Cx, Decision, Dgc, Ecx, Ef21, Ef21Ideal, Ef21Sgd,
-        Ef21Sgd2m, Ef21Sgdm, EfSgd, EfSgdBidirectional, Estimator, Inbox, LocalGradient, Momentum, Move, Neolithic,
-        Next, Owner, Perturbed, Plain, PowerSgd, Residual, Role, Seen, Sgd, SketchedTopK, State, Takes, Visitor, graph,
+        Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,
+        Plain, Refresh, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
     };
 }
 
 /// What is sent, and its bytes.
 pub mod payload {
     pub use backburn_compress::payload::*;
-    pub use backburn_compress::{Message, Note, WireError, decode_message, encode_message, mean, message_bytes};
+    pub use backburn_compress::{
+        Correction, Message, Note, WireError, compress, decode_into, decode_message, encode_message, feedback,
+        majority, mean, mean_at, mean_of_senders, message_bytes,
+    };
 }
 
 /// Random streams, named by keys so that every draw can be repeated.
@@ -85,16 +88,16 @@ pub mod text {
 /// Rounds on flat vectors, the one driver of them, and who carries messages between workers.
 pub mod host {
     pub use backburn_optim::{
-        At, Bytes, Change, Cluster, Decided, Encoded, Given, Gradient, Host, HostError, InProcess, Letter, Mail,
-        MailError, Observation, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport,
-        TransportError,
+        At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Host, HostError, InProcess, Letter,
+        Mail, MailError, Observation, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic,
+        Transport, TransportError,
     };
 }
 
 /// What exchanges cost on a given network.
 pub mod network {
     pub use backburn_optim::{
-        Link, LinkError, Links, Load, OnLink, Plan, PlanError, UnitError, all_reduce, duration, rate,
+        Link, LinkError, Links, Load, OnLink, Plan, PlanChoice, PlanError, UnitError, all_reduce, duration, rate,
     };
 }
 
@@ -108,8 +111,8 @@ pub mod burn {
     #[cfg(feature = "learner")]
     pub use backburn_optim::learner;
     pub use backburn_optim::{
-        EfSgdConfig, Group, GroupConfig, LoadError, ModelError, ModuleHost, ParameterGroup, Places, Policy, Probe,
-        Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
+        EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Policy,
+        Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
     };
 }
 

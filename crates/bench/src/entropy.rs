@@ -15,6 +15,7 @@ pub fn bits(payload: &Payload) -> f64 {
         Payload::Drawn(drawn) => values(&drawn.values),
         Payload::LowRank(low_rank) => 32.0 * (low_rank.p.len() + low_rank.q.len()) as f64,
         Payload::Sketch(sketch) => 32.0 * sketch.cells.len() as f64,
+        Payload::Cosine(cosine) => bits(cosine.coefficients()),
         Payload::Sum(sum) => sum.parts.iter().map(bits).sum(),
     }
 }
@@ -32,6 +33,11 @@ fn values(values: &Values) -> f64 {
             let mut counts = [0; 512];
             v.codes.iter().for_each(|c| counts[usize::from(*c)] += 1);
             empirical(&counts)
+        }
+        Values::Codebook(v) => {
+            let mut counts = [0; 4];
+            v.levels.iter().for_each(|l| counts[usize::from(*l & 3)] += 1);
+            32.0 * v.sizes.len() as f64 + empirical(&counts)
         }
     }
 }

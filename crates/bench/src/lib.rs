@@ -1,10 +1,11 @@
-//! Benchmarks of Backburn's compressors: the rows of `backburn bench compress`, and the shapes of the models they are
-//! measured on.
+//! Benchmarks: the rows of `backburn bench compress` on the shapes of well-known models, and of `backburn bench step`
+//! on whole models under Burn's optimizers.
 
 pub mod compress;
 pub mod cost;
 mod entropy;
 pub mod shapes;
+pub mod step;
 mod table;
 
 pub use shapes::Model;

@@ -1,9 +1,10 @@
-//! `backburn bench compress`.
+//! `backburn bench compress` and `backburn bench step`.
 
+use backburn::DeviceKind;
 use backburn::prelude::{AnyCompressor, Scope};
-use backburn_bench::Model;
-use backburn_bench::compress::{Options, render, rows};
+use backburn_bench::{Model, compress, step};
 use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
 
 use crate::error::{Failure, say};
 
@@ -32,6 +33,23 @@ enum Command {
         /// Compressors to measure, as `topk:0.01`; a selection of all kinds where none is named.
         compressors: Vec<AnyCompressor>,
     },
+    /// Time a step of EF-SGD on whole models, of one worker and of four, beside Burn's own SGD.
+    Step {
+        /// auto, flex, ndarray or wgpu, as compiled in.
+        #[arg(long, default_value = "auto")]
+        device: DeviceKind,
+        /// β of all contenders.
+        #[arg(long, default_value_t = 0.9)]
+        momentum: f64,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+        /// Timed steps of each; the median counts.
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+        samples: u32,
+        /// Compressors to measure, as `topk:0.01`; a selection where none is named.
+        compressors: Vec<AnyCompressor>,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -41,25 +59,46 @@ enum Layout {
 }
 
 pub fn bench(args: &Args) -> Result<(), Failure> {
-    let Command::Compress { shape, layout, json, samples, compressors } = &args.command;
-    let mut options = Options::new(Model::load(shape)?);
-    match layout {
-        Some(Layout::Flat) => options.scopes = vec![Scope::Global],
-        Some(Layout::Layers) => options.scopes = vec![Scope::Parameter],
-        None => {}
+    match &args.command {
+        Command::Compress { shape, layout, json, samples, compressors } => {
+            let mut options = compress::Options::new(Model::load(shape)?);
+            match layout {
+                Some(Layout::Flat) => options.scopes = vec![Scope::Global],
+                Some(Layout::Layers) => options.scopes = vec![Scope::Parameter],
+                None => {}
+            }
+            if let Some(samples) = samples {
+                options.samples = *samples as usize;
+            }
+            if !compressors.is_empty() {
+                options.compressors.clone_from(compressors);
+            }
+            listed(*json, |each| Ok(compress::rows(&options, each).map(drop)?), compress::render)
+        }
+        Command::Step { device, momentum, json, samples, compressors } => {
+            let mut options = step::Options::new(device.device()?.autodiff());
+            (options.momentum, options.samples) = (*momentum, *samples as usize);
+            if !compressors.is_empty() {
+                options.compressors.clone_from(compressors);
+            }
+            listed(*json, |each| Ok(step::rows(&options, each)?), step::render)
+        }
     }
-    if let Some(samples) = samples {
-        options.samples = *samples as usize;
-    }
-    if !compressors.is_empty() {
-        options.compressors.clone_from(compressors);
-    }
-    let mut said = Ok(());
-    let rows = rows(&options, |row| {
-        if *json && said.is_ok() {
+}
+
+/// Each row as soon as it is there, as JSON; or all as a table.
+fn listed<R: Serialize + Clone>(
+    json: bool,
+    measure: impl FnOnce(&mut dyn FnMut(&R)) -> Result<(), Failure>,
+    render: impl FnOnce(&[R]) -> String,
+) -> Result<(), Failure> {
+    let (mut said, mut rows) = (Ok(()), Vec::new());
+    measure(&mut |row| {
+        if json && said.is_ok() {
             said = say(serde_json::to_string(row).expect("a row is plain data"));
         }
+        rows.push(row.clone());
     })?;
     said?;
-    if *json { Ok(()) } else { say(render(&rows).trim_end()) }
+    if json { Ok(()) } else { say(render(&rows).trim_end()) }
 }

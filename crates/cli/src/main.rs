@@ -30,7 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a classifier on simulated workers, or as one of the ranks of an MPI run.
+    /// Train a model on simulated workers, or as one of the ranks of an MPI run.
     Train(Box<train::Args>),
     /// Run a grid of methods, compressors and seeds, tune step sizes, and compare all on one page.
     Compare(compare::Args),

@@ -1,21 +1,23 @@
 //! `backburn train`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use backburn::DeviceKind;
 use backburn::host::Transport;
-use backburn::network::{Links, Plan};
+use backburn::network::{Links, Plan, PlanChoice};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
 use backburn::train::data::{DataSet, Options, Partition};
-use backburn::train::models::ModelKind;
+use backburn::train::models::{GptPlan, ModelKind};
 use backburn::train::run::{
-    CheckpointEvery, ConfigError, Interrupt, Length, MemoryLimit, Outcome, Progress, Ranks, Reporter, Run, RunConfig,
-    RunError, RunFolder, Signal, Table, megabytes,
+    CheckpointEvery, ConfigError, Inner, Interrupt, Length, MemoryLimit, Outcome, Progress, Ranks, Reporter, Run,
+    RunConfig, RunError, RunFolder, Signal, Table, megabytes,
 };
 use backburn::train::session::OnNonFinite;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Command, value_parser};
 use serde_json::Value;
 
 use crate::error::{Failure, say};
@@ -39,8 +41,8 @@ pub struct Args {
     /// Never fetch data.
     #[arg(long, help_heading = "Data")]
     offline: bool,
-    /// Train on so many images only, the first of every class; 0 is all.
-    #[arg(long, value_name = "IMAGES", help_heading = "Data")]
+    /// Train on so many examples only, the first of every class; 0 is all.
+    #[arg(long, value_name = "EXAMPLES", help_heading = "Data")]
     subset: Option<usize>,
     /// Random crops with padding 4, and flips.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Data")]
@@ -49,21 +51,21 @@ pub struct Args {
     #[arg(long, help_heading = "Data")]
     partition: Option<Partition>,
 
-    /// The model.
-    #[arg(long, value_parser = models(), help_heading = "Training")]
+    /// The model. Of text it is gpt, with the arguments [:layers=4,dim=128,heads=4,context=128][,tied].
+    #[arg(long, value_parser = Models, help_heading = "Training")]
     model: Option<ModelKind>,
     /// Workers: simulated in one process, divided among the ranks of `mpirun -n N backburn train`, one each unless more
     /// are asked for.
     #[arg(long, value_name = "N", help_heading = "Training")]
     workers: Option<usize>,
-    /// Images a worker and step.
-    #[arg(long, value_name = "IMAGES", help_heading = "Training")]
+    /// Examples a worker and step: images, rows, windows of text.
+    #[arg(long, value_name = "EXAMPLES", help_heading = "Training")]
     batch: Option<usize>,
     /// Passes over the data.
     #[arg(long, value_name = "N", help_heading = "Training")]
     epochs: Option<f64>,
     /// Steps, instead of epochs.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "epochs", help_heading = "Training")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..), conflicts_with = "epochs", help_heading = "Training")]
     steps: Option<u64>,
     /// The seed of everything.
     #[arg(long, help_heading = "Training")]
@@ -85,6 +87,16 @@ pub struct Args {
     /// The compressor: see `backburn compressors`.
     #[arg(long, help_heading = "Compression")]
     compressor: Option<AnyCompressor>,
+    /// Steps that workers take by themselves between two rounds, with local-sgd, diloco, sparse-loco and mu-loco; 30
+    /// where nothing is said.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Compression")]
+    local_steps: Option<u64>,
+    /// Their optimizer in between, where that is not the method's own: sgd, adamw or muon.
+    #[arg(long, value_name = "OPTIMIZER", help_heading = "Compression")]
+    inner: Option<Inner>,
+    /// The step size of their rounds, where that is not the method's own.
+    #[arg(long, value_name = "LR", help_heading = "Compression")]
+    outer_lr: Option<f64>,
     /// What is compressed as one vector: parameter, global or bucket:SIZE.
     #[arg(long, help_heading = "Compression")]
     scope: Option<Scope>,
@@ -95,6 +107,12 @@ pub struct Args {
     /// Exchange a step's gradients while the next are computed: the model moves one step late.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Compression")]
     overlap: Option<bool>,
+
+    /// How messages get to everybody: auto, gather (everybody hears everybody), sharded (everybody averages a share for
+    /// all; the same bits), or hierarchical:WORKERS (a machine's workers add up their gradients, machines gather). auto
+    /// gathers or shards, whichever is faster on --link by what the last step sent.
+    #[arg(long, help_heading = "Compression")]
+    plan: Option<PlanChoice>,
 
     /// Reckon every exchange in seconds on this link: `100Mbit,20ms[,down=RATE]`, or one a worker, as
     /// `3*1Gbit,1ms;10Mbit,50ms`.
@@ -120,7 +138,7 @@ pub struct Args {
 
     /// Seconds that a rank of an MPI run waits for another before all give up.
     #[cfg_attr(not(feature = "mpi"), allow(dead_code, reason = "only ranks wait for each other"))]
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = value_parser!(u32).range(1..), help_heading = "Training")]
     timeout: u32,
 
     /// The folder for configuration, metrics, summary and checkpoint.
@@ -132,12 +150,12 @@ pub struct Args {
     /// Take the place of the run in --out.
     #[arg(long, requires = "out", conflicts_with = "resume", help_heading = "Results")]
     overwrite: bool,
+    /// Measure on the test part after every so many steps too; 0 measures at the end only.
+    #[arg(long, value_name = "STEPS", help_heading = "Results")]
+    evaluate_every: Option<u64>,
     /// How often what is reached is kept: 5min, 30s, 2h, 100steps or never; at the end, and at a first signal, always.
     #[arg(long, value_name = "DISTANCE", help_heading = "Results")]
     checkpoint_every: Option<CheckpointEvery>,
-    /// Steps between two looks at the test set, for `backburn report`; 0 looks only at the end.
-    #[arg(long, value_name = "STEPS", help_heading = "Results")]
-    evaluate_every: Option<u64>,
 }
 
 /// Fractions between commas.
@@ -161,8 +179,21 @@ fn on_non_finite() -> impl TypedValueParser<Value = OnNonFinite> {
         .map(|word| if word == "skip" { OnNonFinite::Skip } else { OnNonFinite::Stop })
 }
 
-fn models() -> impl TypedValueParser<Value = ModelKind> {
-    PossibleValuesParser::new(ModelKind::ALL.map(ModelKind::name)).try_map(|name| name.parse::<ModelKind>())
+/// Models by name, which shells complete, and arguments, which they do not.
+#[derive(Clone)]
+struct Models;
+
+impl TypedValueParser for Models {
+    type Value = ModelKind;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, text: &OsStr) -> Result<ModelKind, clap::Error> {
+        str::parse::<ModelKind>.parse_ref(command, arg, text)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let gpt = ModelKind::Gpt(GptPlan::default());
+        Some(Box::new(ModelKind::ALL.into_iter().chain([gpt]).map(|kind| PossibleValue::new(kind.name()))))
+    }
 }
 
 /// An option that is not given leaves what --config or --resume say, so clap knows no default: the help's are
@@ -265,6 +296,7 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     }
     let label = format!("{} {}", config.algorithm, config.compressor);
     let link = config.link.as_ref().map(Links::to_string);
+    let (plan, hears_mean) = (config.plan, config.algorithm.hears_mean());
     let out = folder.as_ref().map(|folder| folder.path().display().to_string());
     let mut progress = Progress::new(label.clone());
     let mut silent = ();
@@ -299,10 +331,14 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     if !first {
         return Ok(());
     }
-    let headings = ["run", "accuracy", "test loss", "MB up", "MB down", "ratio", "steps", "seconds"].map(String::from);
+    let [quality, loss] = match summary.perplexity {
+        None => ["accuracy", "test loss"],
+        Some(_) => ["perplexity", "validation loss"],
+    };
+    let headings = ["run", quality, loss, "MB up", "MB down", "ratio", "steps", "seconds"].map(String::from);
     let mut row = vec![
         label,
-        format!("{:.2} %", 100.0 * summary.test_accuracy),
+        summary.perplexity.map_or(format!("{:.2} %", 100.0 * summary.test_accuracy), |of| format!("{of:.3}")),
         if summary.test_loss.abs() < 1e6 {
             format!("{:.4}", summary.test_loss)
         } else {
@@ -316,7 +352,11 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     ];
     let mut headings = headings.to_vec();
     if let (Some(link), Some(on_link)) = (link, summary.seconds_on_link) {
-        let (plan, best) = on_link.best();
+        let (plan, best) = match plan {
+            PlanChoice::Auto if hears_mean => on_link.best(),
+            PlanChoice::Is(Plan::Sharded) => (Plan::Sharded, on_link.sharded),
+            PlanChoice::Auto | PlanChoice::Is(_) => (Plan::Gather, on_link.gather),
+        };
         headings.extend([format!("s at {link}"), "dense there".into()]);
         let how = if plan == Plan::Gather { "gathered" } else { "sharded" };
         row.extend([format!("{best:.1} {how}"), format!("{:.1}", on_link.dense)]);
@@ -386,6 +426,9 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     }
     set(&mut c.algorithm, args.algorithm);
     set(&mut c.compressor, args.compressor);
+    set(&mut c.local_steps, args.local_steps);
+    c.inner = args.inner.or(c.inner);
+    c.outer_lr = args.outer_lr.or(c.outer_lr);
     set(&mut c.scope, args.scope);
     set(&mut c.dense_below, args.dense_below);
     set(&mut c.schedule.lr, args.lr);
@@ -395,10 +438,11 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     c.link = args.link.or(c.link);
     set(&mut c.seed, args.seed);
     set(&mut c.device, args.device);
-    set(&mut c.checkpoint_every, args.checkpoint_every);
     set(&mut c.evaluate_every, args.evaluate_every);
+    set(&mut c.checkpoint_every, args.checkpoint_every);
     set(&mut c.augment, args.augment);
     set(&mut c.overlap, args.overlap);
+    set(&mut c.plan, args.plan);
     set(&mut c.on_non_finite, args.on_non_finite);
     c.schedule_length = args.schedule_length.or(c.schedule_length);
     Ok(c)

@@ -33,7 +33,11 @@ fn refusals_name_what_is_allowed() {
         (vec!["train", "--steps", "1", "--steps", "2"], "cannot be used multiple times"),
         (vec!["train", "--stesp", "1"], "'--steps'"),
         (vec!["tran"], "'train'"),
-        (vec!["train", "--model", "lenet"], "resnet20"),
+        (vec!["train", "--model", "lenet"], "resnet20, resnet18, resnet34, vgg19-bn, gpt[:layers=4,"),
+        (vec!["train", "--model", "gpt:dim=30"], "dim = 30 is not a multiple of heads = 4"),
+        (vec!["train", "--model", "gpt", "--offline"], "reads nothing else; there are kjv, kjv-embedded and text:FILE"),
+        (vec!["train", "--data", "kjv-embedded"], "is text, which convnet does not read; a model of text is gpt["),
+        (vec!["train", "--model", "gpt", "--data", "text:/nonexistent"], "/nonexistent: No such file"),
         (vec!["train", "--compressor", "tpok:0.1"], "did you mean `topk`?"),
         (vec!["train", "--algorithm", "efsgd"], "did you mean `ef-sgd`?"),
         (vec!["train", "--compressor", "topk:0.1,values=f16,values=f16"], "`values` is given twice"),
@@ -86,6 +90,8 @@ fn every_listing_is_had_as_json() {
         (vec!["data", "list"], "libsvm", "usage"),
         (vec!["data", "list"], "images", "examples"),
         (vec!["data", "list"], "idx", "title"),
+        (vec!["data", "list"], "text", "usage"),
+        (vec!["data", "list"], "kjv", "licence"),
         (vec!["reproduce", "--list"], "max-margin", "claims"),
     ] {
         let listed = json(&args);

@@ -80,6 +80,7 @@ fn ranks_come_to_the_bits_of_one_process() {
         (4, "softmax", "beer", "topk:0.1"),
         (4, "resnet8", "powersgd", "lowrank:2"),
         (3, "softmax", "ef21-sgdm:eta=0.1", "topk:0.1"),
+        (3, "convnet", "ef-sgd", "randk:0.01"),
     ]
     .into_iter()
     .enumerate()
@@ -95,6 +96,14 @@ fn ranks_come_to_the_bits_of_one_process() {
         assert!(output.status.success(), "{method}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 3, "{method}: one table");
         same(method, &at("ranks"), &at("one"));
+    }
+    for (ranks, plan) in [(2, "sharded"), (3, "sharded"), (4, "hierarchical:2"), (2, "gather")] {
+        let args = ["--model", "convnet", "--batch", "4", "--subset", "240", "--steps", "5", "--plan", plan];
+        let at = |name: &str| place.path().join(format!("{plan}-{ranks}-{name}"));
+        simulate(ranks, &args, &at("one"));
+        let output = mpirun(ranks, &args, &at("ranks")).output().unwrap();
+        assert!(output.status.success(), "{plan}: {}", String::from_utf8_lossy(&output.stderr));
+        same(plan, &at("ranks"), &at("one"));
     }
 }
 
@@ -120,6 +129,7 @@ fn what_is_wrong_is_said_once_and_names_the_rank() {
         (vec!["--algorithm", "sgd"], "rank 1 has another algorithm than rank 0: \"sgd\""),
         (vec!["--model", "convnet"], "rank 1 has another model than rank 0"),
         (vec!["--data-dir", "/nowhere"], "rank 1: there is no directory /nowhere"),
+        (vec!["--plan", "sharded"], "rank 1 has another plan than rank 0: \"sharded\""),
         (vec!["--device", "tpu"], "this build has: auto"),
     ] {
         let mut command = Command::new("mpirun");

@@ -45,10 +45,7 @@ mod vector_units;
 
 pub use class::Class;
 pub use compressor::Compressor;
-pub use compressors::{
-    AnyCompressor, CountSketch, Fcc, HardThreshold, Identity, LowRank, Natural, OneBit, Qsgd, RandomK, Scaled,
-    ScaledSign, Sign, TernGrad, TopK, TwoBit, Unbiased,
-};
+pub use compressors::*;
 pub use error::{ParameterError, WireError};
 pub use feedback::{Feedback, Fits, NotForFeedback};
 pub use kernels::finite::{all_finite, first_non_finite};
@@ -60,7 +57,7 @@ pub use layout::{Layout, LayoutError, Parameter, Policy, Scope, Unit};
 pub use memo::Memo;
 pub use message::{
     Correction, Message, Note, compress, decode_into, decode_message, encode_message, encode_message_into, feedback,
-    majority, mean, mean_at, mean_of_senders, message_bytes,
+    majority, mean, mean_at, mean_of_place, mean_of_senders, message_bytes,
 };
 pub use payload::Payload;
 pub use random::{Philox, Stream};

@@ -235,15 +235,19 @@ fn one(c: &dyn Compressor, mut source: Source<'_>, unit: &Unit, key: &Key, memo:
 /// one draw add, all else becomes dense. A single message of n = 1 is passed on as it is. Where the sum leaves the range
 /// of f32, and the mean does not, it is summed in f64.
 pub fn mean(inbox: &[Option<&Message>], layout: &Layout) -> Message {
-    let n = inbox.len();
-    let each = |(u, unit): (usize, &Unit)| {
-        let parts: Vec<&Arc<Payload>> = inbox.iter().flatten().map(|m| &m.payloads[u]).collect();
-        match parts.as_slice() {
-            [one] if n == 1 => (*one).clone(),
-            _ => Arc::new(mean_of(&parts.iter().map(|p| &***p).collect::<Vec<_>>(), n, unit.len())),
-        }
-    };
+    let each = |(u, unit): (usize, &Unit)| mean_of_place(inbox, u, unit.len());
     layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
+}
+
+/// The [`mean`] of the payloads that stand at one place of every message; zeros of length `len` where nobody said
+/// anything.
+pub fn mean_of_place(inbox: &[Option<&Message>], place: usize, len: usize) -> Arc<Payload> {
+    let n = inbox.len();
+    let parts: Vec<&Arc<Payload>> = inbox.iter().flatten().map(|m| &m.payloads[place]).collect();
+    match parts.as_slice() {
+        [one] if n == 1 => (*one).clone(),
+        _ => Arc::new(mean_of(&parts.iter().map(|p| &***p).collect::<Vec<_>>(), n, len)),
+    }
 }
 
 /// As [`mean`], where each coordinate is divided by the number of messages that name it, and not by n: x then moves as
@@ -260,8 +264,7 @@ pub fn mean_of_senders(inbox: &[Option<&Message>], layout: &Layout) -> Message {
 /// The mean over n of the payloads that stand at this place of every message, as floats; empty where nobody
 /// said anything. For rounds that are not about every unit.
 pub fn mean_at(inbox: &[Option<&Message>], place: usize) -> Vec<f32> {
-    let parts: Vec<&Payload> = inbox.iter().flatten().map(|m| &*m.payloads[place]).collect();
-    if parts.is_empty() { Vec::new() } else { mean_of(&parts, inbox.len(), 0).decode() }
+    if inbox.iter().all(Option::is_none) { Vec::new() } else { mean_of_place(inbox, place, 0).decode() }
 }
 
 /// sign(Σ sign), coordinate by coordinate, ties and zeros counting as +1; a worker that is absent has no vote.

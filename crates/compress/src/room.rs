@@ -84,6 +84,7 @@ pub(crate) fn give(payload: Payload) {
     let values = match payload {
         Payload::Dense(dense) => dense.values,
         Payload::Signs(signs) => return u64::SHELF.put(signs.words),
+        Payload::Cosine(cosine) => return give(cosine.into_coefficients()),
         Payload::Sum(sum) => return sum.parts.into_iter().for_each(give),
         Payload::Sparse(_) | Payload::Drawn(_) | Payload::LowRank(_) | Payload::Sketch(_) => return,
     };
@@ -91,7 +92,7 @@ pub(crate) fn give(payload: Payload) {
         Values::F32(values) => f32::SHELF.put(values),
         Values::Levels(levels) => i8::SHELF.put(levels.levels),
         Values::Powers(powers) => u16::SHELF.put(powers.codes),
-        Values::F16(_) | Values::Bf16(_) | Values::Halves(_) => {}
+        Values::F16(_) | Values::Bf16(_) | Values::Codebook(_) | Values::Halves(_) => {}
     }
 }
 

@@ -23,8 +23,12 @@ fn means_are_those_of_the_decoded_vectors() {
             messages.iter().for_each(|m| m.payloads[0].axpy(1.0, &mut sum));
             let mut got = vec![0.0f32; d];
             decode_into(&mean(&inbox, &layout).payloads, 1.0, &mut got, &layout);
+            // Transforms add before they are undone: what is rounded is of the size of a whole tile.
+            let tile =
+                if c.to_string().starts_with("dct") { sum.iter().fold(0.0f32, |m, s| m.max(s.abs())) } else { 0.0 };
             for (got, sum) in got.iter().zip(sum) {
-                assert_eq!(*got, sum / 4.0, "{c}");
+                let bound = 1e-6 * tile;
+                assert!((got - sum / 4.0).abs() <= bound, "{c}: {got} for {}", sum / 4.0);
             }
         }
     }
@@ -109,9 +113,11 @@ fn means_of_large_numbers_are_finite() {
             }
             let got = mean(&inbox, &layout);
             assert!(got.is_finite(), "{c}");
+            let tile =
+                if c.to_string().starts_with("dct") { sum.iter().fold(0.0f64, |m, s| m.max(s.abs())) } else { 0.0 };
             for (got, sum) in got.payloads[0].decode().iter().zip(sum) {
                 assert!(
-                    (f64::from(*got) - sum / 8.0).abs() <= 1e-6 * (sum / 8.0).abs(),
+                    (f64::from(*got) - sum / 8.0).abs() <= 1e-6 * ((sum / 8.0).abs() + tile),
                     "{c}: {got:e} for {:e}",
                     sum / 8.0
                 );

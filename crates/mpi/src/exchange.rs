@@ -18,6 +18,20 @@ pub(crate) struct Exchange {
     peers: Vec<Peer>,
 }
 
+/// A message as it is sent.
+#[derive(Clone)]
+pub(crate) struct Outgoing {
+    head: Arc<[u8]>,
+    rest: Arc<[u8]>,
+}
+
+impl Outgoing {
+    pub fn new(number: u64, operation: Operation, message: &[u8]) -> Self {
+        let head = head::write(number, operation, message).into();
+        Self { head, rest: message[head::inlined(message.len())..].into() }
+    }
+}
+
 /// What is awaited from one rank.
 struct Peer {
     rank: usize,
@@ -44,29 +58,27 @@ impl From<MpiError> for Fault {
 }
 
 impl Exchange {
-    /// Posts all receives, then sends `message` to every peer. A message is cut into chunks of `chunk` bytes: MPI counts
+    /// Posts all receives, then sends every peer its message. A message is cut into chunks of `chunk` bytes: MPI counts
     /// in 32 bits.
     pub fn begin(
         comm: &Comm,
         number: u64,
         operation: Operation,
-        message: &[u8],
-        peers: &[usize],
+        peers: &[(usize, Outgoing)],
         chunk: usize,
     ) -> Result<Self, MpiError> {
-        let listen =
-            |rank: &usize| Ok(Peer { rank: *rank, stage: Stage::Head(comm.receive(Some(*rank), HEAD, head::MOST)?) });
+        let listen = |(rank, _): &(usize, Outgoing)| {
+            Ok(Peer { rank: *rank, stage: Stage::Head(comm.receive(Some(*rank), HEAD, head::MOST)?) })
+        };
         let mut exchange = Self { number, operation, chunk, sending: vec![], peers: vec![] };
         exchange.peers = peers.iter().map(listen).collect::<Result<_, MpiError>>()?;
-        let head: Arc<[u8]> = head::write(number, operation, message).into();
-        let rest: Arc<[u8]> = message[head::inlined(message.len())..].into();
-        for rank in peers {
-            exchange.sending.push(comm.send(*rank, HEAD, &head, 0..head.len())?);
+        for (rank, Outgoing { head, .. }) in peers {
+            exchange.sending.push(comm.send(*rank, HEAD, head, 0..head.len())?);
         }
-        for start in (0..rest.len()).step_by(chunk) {
-            for rank in peers {
-                let part = start..rest.len().min(start + chunk);
-                exchange.sending.push(comm.send(*rank, BODY, &rest, part)?);
+        let longest = peers.iter().map(|(_, outgoing)| outgoing.rest.len()).max().unwrap_or(0);
+        for start in (0..longest).step_by(chunk) {
+            for (rank, Outgoing { rest, .. }) in peers.iter().filter(|(_, outgoing)| start < outgoing.rest.len()) {
+                exchange.sending.push(comm.send(*rank, BODY, rest, start..rest.len().min(start + chunk))?);
             }
         }
         Ok(exchange)

@@ -3,7 +3,7 @@
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 8 | the operation's number, little-endian; all ranks count alike |
-//! | 8 | 1 | 0 in an exchange, 1 in a vote |
+//! | 8 | 1 | 0 in an exchange, 1 in a vote, 2 where each rank is told something of its own |
 //! | 9 | 8 | the message's length |
 //! | 17 | ≤ 4079 | its first bytes; the rest follows in chunks |
 
@@ -17,17 +17,19 @@ const OWN: usize = 17;
 pub(crate) enum Operation {
     Exchange,
     Vote,
+    Deal,
 }
 
 impl Operation {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Exchange, Self::Vote].into_iter().find(|o| *o as u8 == byte)
+        [Self::Exchange, Self::Vote, Self::Deal].into_iter().find(|o| *o as u8 == byte)
     }
 
     fn verb(self) -> &'static str {
         match self {
             Self::Exchange => "exchanges",
             Self::Vote => "votes",
+            Self::Deal => "deals",
         }
     }
 }

@@ -10,7 +10,7 @@ use mpi::environment::Universe;
 use crate::MpiError;
 use crate::calls::{Comm, Receiving, Sending};
 use crate::control::{self, Note, Word};
-use crate::exchange::{Exchange, Fault};
+use crate::exchange::{Exchange, Fault, Outgoing};
 use crate::head::Operation;
 use crate::watchdog::Watchdog;
 
@@ -148,7 +148,7 @@ impl Transport for Mpi {
         let mut peers: Vec<usize> = from.iter().copied().filter(|rank| *rank != self.rank).collect();
         peers.sort_unstable();
         peers.dedup();
-        let mut heard = self.lock().run(Operation::Exchange, message, &peers)?;
+        let mut heard = self.lock().tell_all(Operation::Exchange, message, &peers)?;
         heard.insert(self.rank, message.to_vec());
         let count = |rank: &usize| from.iter().filter(|r| *r == rank).count();
         if from.iter().any(|rank| count(rank) > 1) {
@@ -157,9 +157,22 @@ impl Transport for Mpi {
         Ok(from.iter().map(|rank| heard.remove(rank).expect("every peer was heard")).collect())
     }
 
+    fn all_to_all(&mut self, messages: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
+        if messages.len() != self.size {
+            return Err(TransportError::new(format!("{} messages for {} ranks", messages.len(), self.size)));
+        }
+        let others = (0..self.size).filter(|rank| *rank != self.rank);
+        let mut world = self.lock();
+        let number = world.operations;
+        let of = |rank: usize| (rank, Outgoing::new(number, Operation::Deal, &messages[rank]));
+        let mut heard = world.run(Operation::Deal, &others.map(of).collect::<Vec<_>>())?;
+        heard.insert(self.rank, messages[self.rank].clone());
+        Ok(heard.into_values().collect())
+    }
+
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         let others: Vec<usize> = (0..self.size).filter(|rank| *rank != self.rank).collect();
-        let heard = self.lock().run(Operation::Vote, &[u8::from(yes)], &others)?;
+        let heard = self.lock().tell_all(Operation::Vote, &[u8::from(yes)], &others)?;
         Ok(yes && heard.values().all(|vote| vote == &[1]))
     }
 }
@@ -186,17 +199,28 @@ struct World {
 }
 
 impl World {
-    fn run(
+    /// Tells all peers the same.
+    fn tell_all(
         &mut self,
         operation: Operation,
         message: &[u8],
         peers: &[usize],
     ) -> Result<BTreeMap<usize, Vec<u8>>, TransportError> {
+        let outgoing = Outgoing::new(self.operations, operation, message);
+        self.run(operation, &peers.iter().map(|rank| (*rank, outgoing.clone())).collect::<Vec<_>>())
+    }
+
+    /// The next operation, in which each of these peers is told something and says something.
+    fn run(
+        &mut self,
+        operation: Operation,
+        peers: &[(usize, Outgoing)],
+    ) -> Result<BTreeMap<usize, Vec<u8>>, TransportError> {
         self.listen().map_err(TransportError::new)?;
         self.still_up()?;
         let number = self.operations;
         self.operations += 1;
-        let begun = Exchange::begin(&self.comm, number, operation, message, peers, self.chunk);
+        let begun = Exchange::begin(&self.comm, number, operation, peers, self.chunk);
         let mut exchange = begun.map_err(|error| self.give_up(&error.to_string()))?;
         let (started, mut noted, mut heard) = (Instant::now(), None, None);
         let mut pause = Pause::default();

@@ -32,6 +32,7 @@ const fn fails(name: &'static str, sizes: &'static [usize], says: &'static str, 
 const CASES: &[Case] = &[
     works("exchange", &[1, 2, 3], exchange),
     works("neighbours", &[3, 4], neighbours),
+    works("deal", &[1, 2, 3], deal),
     works("vote", &[1, 2, 3], vote),
     works("rounds", &[1, 2, 3], rounds),
     fails("fail", &[2, 3], "rank 1: the disk is full", fail),
@@ -83,6 +84,20 @@ fn neighbours(mut mpi: Mpi) -> Outcome {
     for turn in 0..6 {
         let heard = mpi.exchange(&message(mpi.rank(), turn), &from)?;
         assert_eq!(heard, from.iter().map(|rank| message(*rank, turn)).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+fn deal(mpi: Mpi) -> Outcome {
+    for chunk in [1 << 30, 1000] {
+        let mut mpi = mpi.clone().with_chunk(chunk);
+        let (rank, n) = (mpi.rank(), mpi.size());
+        for turn in 0..6 {
+            let own: Vec<Vec<u8>> = (0..n).map(|to| message(rank * n + to, turn)).collect();
+            let expected: Vec<Vec<u8>> = (0..n).map(|from| message(from * n + rank, turn)).collect();
+            assert_eq!(mpi.all_to_all(&own)?, expected, "turn {turn}, chunks of {chunk}");
+        }
+        assert!(mpi.all_to_all(&[]).unwrap_err().to_string().contains("0 messages for"));
     }
     Ok(())
 }

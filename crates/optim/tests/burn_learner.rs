@@ -150,6 +150,6 @@ fn a_probe_is_read_like_a_meter() {
         model = optim.step(0.1, model, output.grads);
     }
     let reading = probe.reading();
-    assert_eq!((reading.steps, reading.up), (3, probe.bytes_up() as f64));
-    assert!(reading.up > 0.0);
+    assert_eq!((reading.steps, reading.bytes.up), (3, probe.bytes_up() as f64));
+    assert!(reading.bytes.up > 0.0);
 }

@@ -5,15 +5,18 @@
 //! [`Group`] on a Burn module on any device, [`run_flat`] through a [`Cluster`].
 
 use backburn_compress::TextError;
-use backburn_compress::{AnyCompressor, Layout, Scope};
+use backburn_compress::{AnyCompressor, Layout, Memo, Scope};
 use backburn_optim::{
-    AnyAlgorithm, Ask, Cluster, Group, GroupConfig, ModuleHost, Move, Places, Reply, RoundError, SetupError, Traffic,
-    Vector,
+    AnyAlgorithm, Ask, Cluster, Group, GroupConfig, ModuleHost, Move, Places, Reply, Role, RoundError, SetupError,
+    Traffic, Vector, Visitor, device,
 };
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+
+#[path = "replay_local.rs"]
+mod local;
 
 /// One recorded run.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -193,12 +196,13 @@ pub fn read(json: &str) -> Result<Vec<Result<Case, Replayed>>, serde_json::Error
 
 /// Replays a case through a [`Group`] on a Burn module on this device.
 pub fn run(case: &Case, device: &Device) -> Replayed {
-    replay(case, |setup, algorithm, compressor| OnModule::new(setup, algorithm, compressor, device))
+    replay(case, device, |setup, algorithm, compressor| OnModule::new(setup, algorithm, compressor, device))
 }
 
-/// Replays a case on flat vectors.
+/// Replays a case on flat vectors, or where an optimizer steps between rounds on a module on the CPU.
 pub fn run_flat(case: &Case) -> Replayed {
-    replay(case, OnVectors::new)
+    let device = device("auto").unwrap_or_default();
+    replay(case, &device, OnVectors::new)
 }
 
 /// What a case comes to as numbers.
@@ -207,9 +211,11 @@ struct Setup {
     scope: Scope,
     workers: usize,
     x0: Vector,
-    /// By step and worker.
+    /// By round, and within it by step and worker.
     gradients: Vec<Vec<Vector>>,
     iterates: Option<Vec<Vec<f64>>>,
+    /// The first Q of every parameter, transposed; empty where the case has none.
+    q0: Vec<Vec<f32>>,
 }
 
 /// Something that takes steps.
@@ -221,9 +227,10 @@ trait Runner {
 
 fn replay<R: Runner>(
     case: &Case,
+    device: &Device,
     start: impl FnOnce(&Setup, AnyAlgorithm, AnyCompressor) -> Result<R, ReplayError>,
 ) -> Replayed {
-    let outcome = match try_replay(case, start) {
+    let outcome = match try_replay(case, device, start) {
         Ok(ran) => Outcome::Ran(ran),
         Err(ReplayError::Unsupported(unsupported)) => Outcome::Unsupported { unsupported },
         Err(error) => Outcome::Failed { error: error.to_string() },
@@ -233,11 +240,22 @@ fn replay<R: Runner>(
 
 fn try_replay<R: Runner>(
     case: &Case,
+    device: &Device,
     start: impl FnOnce(&Setup, AnyAlgorithm, AnyCompressor) -> Result<R, ReplayError>,
 ) -> Result<Ran, ReplayError> {
-    let (algorithm, compressor) = (method(&case.method)?, compressor(&case.compressor)?);
-    let setup = Setup::of(case)?;
-    let mut runner = start(&setup, algorithm, compressor)?;
+    let compressor = compressor(&case.compressor)?;
+    if let Some(own) = local::Local::of(&case.method)? {
+        let setup = Setup::of(case, own.steps)?;
+        let runner = local::OnLocal::new(&setup, own, compressor, device)?;
+        return follow(case, &setup, runner);
+    }
+    let algorithm = method(&case.method)?;
+    let setup = Setup::of(case, 1)?;
+    let runner = start(&setup, algorithm, compressor)?;
+    follow(case, &setup, runner)
+}
+
+fn follow<R: Runner>(case: &Case, setup: &Setup, mut runner: R) -> Result<Ran, ReplayError> {
     let mut xs = vec![runner.x()];
     let (mut bytes_up, mut bytes_down) = (0, 0);
     for (lr, gradients) in case.lr.iter().zip(&setup.gradients) {
@@ -262,7 +280,8 @@ fn try_replay<R: Runner>(
 }
 
 impl Setup {
-    fn of(case: &Case) -> Result<Self, ReplayError> {
+    /// With the gradients of so many steps to a round.
+    fn of(case: &Case, steps: usize) -> Result<Self, ReplayError> {
         let shapes: Vec<Vec<usize>> = case.x0.iter().map(Array::shape).collect();
         if shapes.is_empty() || shapes.iter().any(|shape| shape.contains(&0)) {
             return Err(ReplayError::Malformed("`x0` must hold at least one parameter, and none may be empty".into()));
@@ -275,13 +294,13 @@ impl Setup {
             Ok(out)
         };
         let workers = case.trace.first().map_or(0, Vec::len);
-        if workers == 0 || case.trace.len() < case.lr.len() || case.trace.iter().any(|t| t.len() != workers) {
+        if workers == 0 || case.trace.len() < case.lr.len() * steps || case.trace.iter().any(|t| t.len() != workers) {
             return Err(ReplayError::Malformed(
                 "`trace` must hold every worker's gradients at every step of `lr`".into(),
             ));
         }
         let mut gradients = Vec::new();
-        for (t, step) in case.trace.iter().enumerate().take(case.lr.len()) {
+        for (t, step) in case.trace.iter().enumerate().take(case.lr.len() * steps) {
             let mut flats = Vec::new();
             for (w, arrays) in step.iter().enumerate() {
                 let mut g = flat(arrays, "`trace`")?;
@@ -293,6 +312,8 @@ impl Setup {
             }
             gradients.push(flats);
         }
+        let gradients = gradients.chunks(steps).map(<[_]>::concat).collect();
+        let q0 = q0(case, &shapes)?;
         let iterates = match &case.iterates {
             None => None,
             Some(xs) if xs.len() == case.lr.len() + 1 => {
@@ -310,7 +331,12 @@ impl Setup {
             return Err(ReplayError::Malformed(format!("coordinate {at} of `x0` is more than f32 holds")));
         }
         let x0 = Vector::from(x0);
-        Ok(Self { shapes, scope, workers, x0, gradients, iterates })
+        Ok(Self { shapes, scope, workers, x0, gradients, iterates, q0 })
+    }
+
+    /// Begins with the case's Q.
+    fn begin(&self, cluster: &mut Cluster) {
+        cluster.visit(&mut FirstQ(&self.q0));
     }
 
     fn nested(&self, x: &[f32]) -> Vec<Array> {
@@ -326,7 +352,10 @@ impl Setup {
 
 /// The method of a recorded run: its name and options as our textual form.
 fn method(options: &Options) -> Result<AnyAlgorithm, ReplayError> {
-    let (name, mut words) = form(options, "name", &[])?;
+    let (name, mut words) = form(options, "name", &["q0", "betas"])?;
+    for (i, beta) in options.get("betas").and_then(|b| b.as_array()).into_iter().flatten().enumerate() {
+        words.push(format!("beta{}={beta}", i + 1));
+    }
     let (name, flag) = match name.as_str() {
         "ef-sgd-outer" => ("ef-sgd", Some("outside")),
         name => (name, None),
@@ -341,6 +370,41 @@ fn method(options: &Options) -> Result<AnyAlgorithm, ReplayError> {
     words.iter_mut().filter(|w| *w == "aggregate=majority-vote").for_each(|w| *w = "majority-vote".into());
     words.retain(|w| w != "aggregate=mean");
     parse(name, flag, words)
+}
+
+/// Puts these in the place of Dion's first Q.
+struct FirstQ<'a>(&'a [Vec<f32>]);
+
+impl Visitor for FirstQ<'_> {
+    fn vector(&mut self, _: &str, _: Role, _: &mut Vector) {}
+
+    fn scalar(&mut self, _: &str, _: &mut f64) {}
+
+    fn count(&mut self, _: &str, _: &mut u64) {}
+
+    fn memos(&mut self, name: &str, memos: &mut Vec<Memo>) {
+        if name == "q" {
+            memos.iter_mut().zip(self.0).for_each(|(memo, q)| memo.values.clone_from(q));
+        }
+    }
+}
+
+/// The first Q of Dion's matrices, columns × rank, transposed.
+fn q0(case: &Case, shapes: &[Vec<usize>]) -> Result<Vec<Vec<f32>>, ReplayError> {
+    let Some(given) = case.method.get("q0") else { return Ok(Vec::new()) };
+    let malformed = || ReplayError::Malformed("`q0` must hold columns × rank numbers for every parameter".into());
+    let given: Vec<Vec<Vec<f32>>> = serde_json::from_value(given.clone()).map_err(|_| malformed())?;
+    let fits = |(q, shape): (&Vec<Vec<f32>>, &Vec<usize>)| {
+        let rank = q.first().map_or(0, Vec::len);
+        shape.len() == 2 && q.len() == shape[1] && q.iter().all(|row| row.len() == rank)
+    };
+    if given.len() != shapes.len() || !given.iter().zip(shapes).all(fits) {
+        return Err(malformed());
+    }
+    let turned = |q: Vec<Vec<f32>>| {
+        (0..q.first().map_or(0, Vec::len)).flat_map(|k| q.iter().map(|row| row[k]).collect::<Vec<_>>()).collect()
+    };
+    Ok(given.into_iter().map(turned).collect())
 }
 
 /// The compressor of a recorded run.
@@ -388,7 +452,8 @@ impl OnVectors {
     fn new(setup: &Setup, algorithm: AnyAlgorithm, compressor: AnyCompressor) -> Result<Self, ReplayError> {
         let named = setup.shapes.iter().enumerate().map(|(i, shape)| (format!("parameters.{i}"), shape.clone()));
         let layout = Layout::new(named.collect(), setup.scope, 0).map_err(SetupError::from)?;
-        let cluster = Cluster::new(algorithm, compressor, layout, setup.workers, 0, setup.x0.as_slice())?;
+        let mut cluster = Cluster::new(algorithm, compressor, layout, setup.workers, 0, setup.x0.as_slice())?;
+        setup.begin(&mut cluster);
         Ok(Self { cluster, x: setup.x0.clone() })
     }
 }
@@ -460,6 +525,19 @@ impl OnModule {
         compressor: AnyCompressor,
         device: &Device,
     ) -> Result<Self, ReplayError> {
+        let model = module(setup, device)?;
+        let gossip = algorithm.is_gossip();
+        let config = GroupConfig::any(algorithm, compressor).with_workers(setup.workers).with_scope(setup.scope);
+        let mut group = config.init(&model)?;
+        setup.begin(group.cluster_mut());
+        let (_, places) = Places::new(&model, setup.scope, 0).map_err(SetupError::from)?;
+        Ok(Self { group, model, places, gossip })
+    }
+}
+
+/// The case's parameters as a module.
+fn module(setup: &Setup, device: &Device) -> Result<Parameters, ReplayError> {
+    {
         let device = device.clone().autodiff();
         let mut rest = setup.x0.as_slice();
         let mut parameters = Vec::new();
@@ -471,12 +549,7 @@ impl OnModule {
                 || ReplayError::Unsupported(format!("a parameter of rank {}; known: 1 to 4", shape.len()));
             parameters.push(parameter.ok_or_else(unsupported)?);
         }
-        let model = Parameters { parameters };
-        let gossip = algorithm.is_gossip();
-        let config = GroupConfig::any(algorithm, compressor).with_workers(setup.workers).with_scope(setup.scope);
-        let group = config.init(&model)?;
-        let (_, places) = Places::new(&model, setup.scope, 0).map_err(SetupError::from)?;
-        Ok(Self { group, model, places, gossip })
+        Ok(Parameters { parameters })
     }
 }
 

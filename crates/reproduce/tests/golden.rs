@@ -10,7 +10,7 @@ fn cases() -> Vec<Case> {
         case["trace"] = traces[case["trace"].as_u64().expect("an index") as usize].clone();
     }
     let mut cases: Vec<Case> = serde_json::from_value(file["cases"].take()).expect("cases");
-    assert_eq!(cases.len(), 117);
+    assert_eq!(cases.len(), 142);
     if let Some(path) = std::env::var_os("BACKBURN_GOLDEN") {
         let text = std::fs::read_to_string(&path).expect("BACKBURN_GOLDEN names a readable file");
         let read = replay::read(&text).expect("BACKBURN_GOLDEN names a file of cases");

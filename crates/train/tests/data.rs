@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use backburn_train::data::catalog::{self, Content, Part};
 use backburn_train::data::formats::idx::Idx;
-use backburn_train::data::{self, DataSet, Images, Options};
+use backburn_train::data::{self, DataSet, Examples, Images, Options};
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 
@@ -45,6 +45,11 @@ fn published_sets_have_their_digests_and_counts() {
                 means.chain(found.std().iter().zip(normalisation.std())).for_each(|(found, expected)| {
                     assert!((found - expected).abs() < tolerance, "{}: {found}", entry.name);
                 });
+            }
+            Content::Text => {
+                let split = DataSet::Published(entry).load(&options).unwrap();
+                let Examples::Text(text) = &split.train else { panic!("{}", entry.name) };
+                assert!(text.bytes().starts_with(b"Ge1:1 In the beginning God created"), "{}", entry.name);
             }
             Content::Rows { .. } => {
                 let rows = entry.read_rows(Part::Train, &location).unwrap();

@@ -18,7 +18,7 @@ fn learns_and_sends_little() {
     let classifier = ModelKind::Softmax.build(split.train.shape(), split.train.classes(), 7, &device).unwrap();
     let test = Examples::from(split.test.clone());
     let inner = device.clone().inner();
-    let before = evaluate(&classifier, &test, 100, &inner);
+    let before = evaluate(&classifier, &test, &inner);
 
     let config = EfSgdConfig::new(TopK::ratio(0.02).unwrap()).with_momentum(0.9);
     let (optim, probe) = config.init_with_probe().unwrap();
@@ -35,7 +35,7 @@ fn learns_and_sends_little() {
     let result = training.launch(Learner::new(LearnerNet { classifier }, optim, schedule));
     assert!(result.error.is_none());
 
-    let after = evaluate(&result.model.classifier, &test, 100, &inner);
+    let after = evaluate(&result.model.classifier, &test, &inner);
     assert!(after.loss < 0.8 * before.loss, "test loss {} before, {} after", before.loss, after.loss);
     assert_eq!((probe.steps(), probe.rejected()), (80, 0), "one parameter, 2 epochs of 40 steps");
     assert!(probe.bytes_up() * 20 < 80 * 4 * 7840, "{} bytes", probe.bytes_up());

@@ -51,7 +51,7 @@ fn still(mut snapshot: Snapshot) -> Snapshot {
 
 fn summary(outcome: Result<Outcome, RunError>) -> Summary {
     match outcome.unwrap() {
-        Outcome::Finished(summary) => Summary { seconds: 0.0, ..summary },
+        Outcome::Finished(summary) => Summary { seconds: 0.0, megabytes_between: None, ..summary },
         stopped => panic!("{stopped:?}"),
     }
 }
@@ -107,6 +107,59 @@ fn every_method_and_compressor_gives_the_bits_of_one_process() {
         }
     }
     assert!(compared > 40, "{compared} combinations");
+}
+
+/// By shares, gathered or by machines: the bits of one process under the same plan, and of shares those of gathering.
+#[test]
+fn every_plan_gives_the_bits_of_one_process() {
+    let split = small();
+    let mut shared = 0;
+    for row in AnyAlgorithm::table() {
+        for (method, compressor) in row.examples.iter().zip(COMPRESSORS.iter().cycle()) {
+            let config = RunConfig { steps: 3, ..config(method, compressor) };
+            let sharded = RunConfig { plan: "sharded".parse().unwrap(), ..config.clone() };
+            if sharded.check().is_ok() && Trainer::with_data(sharded.clone(), split.clone()).is_ok() {
+                compare(&sharded, &split, 4);
+                shared += 1;
+            }
+        }
+    }
+    assert!(shared > 12, "{shared} by shares");
+    let plan = |plan: &str, workers: usize| {
+        let config = config("ef-sgd:momentum=0.9", "topk:0.1");
+        RunConfig { plan: plan.parse().unwrap(), workers, model: ModelKind::ResNet8, steps: 3, ..config }
+    };
+    for (name, workers, ranks) in
+        [("sharded", 2, 2), ("sharded", 3, 3), ("gather", 3, 3), ("hierarchical:2", 4, 4), ("hierarchical:2", 4, 2)]
+    {
+        compare(&plan(name, workers), &split, ranks);
+    }
+    compare(&RunConfig { model: ModelKind::Softmax, ..plan("hierarchical:3", 6) }, &split, 2);
+    compare(&RunConfig { model: ModelKind::Softmax, ..plan("hierarchical:4", 4) }, &split, 4);
+    let x = |config: &RunConfig| {
+        let (mut snapshot, ..) = reached(config, &split, None);
+        snapshot.texts.remove("config");
+        still(snapshot)
+    };
+    assert!(x(&plan("sharded", 4)) == x(&plan("gather", 4)));
+    assert!(x(&plan("hierarchical:2", 4)) != x(&plan("gather", 4)));
+    let odd = RunConfig { model: ModelKind::Softmax, ..plan("hierarchical:3", 12) };
+    let outcomes = in_ranks(6, |ranks| Trainer::over(odd.clone(), split.clone(), Some(ranks)).map(drop));
+    assert!(outcomes.iter().all(|o| matches!(o, Err(RunError::Machines { machine: 3, seats: 2 }))), "{outcomes:?}");
+}
+
+/// What is compressed is a machine's, and is kept by whoever speaks for it: a run by machines goes on, also as it was.
+#[test]
+fn machines_are_kept_and_go_on() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let whole = RunConfig { plan: "hierarchical:2".parse().unwrap(), steps: 6, ..config("ef-sgd", "topk:0.1") };
+    let schedule_length = Some("6steps".parse().unwrap());
+    let half = RunConfig { steps: 3, schedule_length, ..whole.clone() };
+    run(&whole, &at("whole"), false, None).unwrap();
+    in_ranks(4, |ranks| run(&half, &at("ranks"), false, Some(ranks)).unwrap());
+    in_ranks(4, |ranks| run(&whole, &at("ranks"), true, Some(ranks)).unwrap());
+    assert_eq!(metrics(&at("ranks")), metrics(&at("whole")));
 }
 
 #[test]

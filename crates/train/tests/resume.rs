@@ -33,6 +33,40 @@ fn finished(config: RunConfig, folder: &RunFolder, resume: bool) -> Result<Summa
     }
 }
 
+/// Replicas, moments and places in the data, between two rounds too; bytes are those of the rounds alone.
+#[test]
+fn local_steps_go_on_from_the_middle_of_h() {
+    for algorithm in ["sparse-loco", "diloco", "mu-loco"] {
+        let config = RunConfig {
+            model: ModelKind::Softmax,
+            augment: false,
+            steps: 8,
+            local_steps: 3,
+            schedule: Schedule::constant(0.01),
+            ..config(algorithm, "topk:64/4096,values=2bit,tiles")
+        };
+        let mut whole = Trainer::with_data(config.clone(), small()).unwrap();
+        let (mut bytes, mut sent) = (Vec::new(), Vec::new());
+        for step in 0..8 {
+            if step == 5 {
+                bytes = whole.snapshot().unwrap().to_bytes();
+            }
+            sent.push(whole.step().unwrap().bytes.up > 0.0);
+        }
+        assert_eq!(sent, [false, false, true, false, false, true, false, false], "{algorithm}");
+        let mut resumed = Trainer::with_data(config, small()).unwrap();
+        resumed.restore(&backburn_optim::Snapshot::from_bytes(&bytes, "memory").unwrap()).unwrap();
+        for _ in 5..8 {
+            resumed.step().unwrap();
+        }
+        let (mut a, mut b) = (whole.snapshot().unwrap(), resumed.snapshot().unwrap());
+        for snapshot in [&mut a, &mut b] {
+            snapshot.numbers.remove("run.seconds");
+        }
+        assert_eq!(a, b, "{algorithm}");
+    }
+}
+
 #[test]
 fn four_workers_with_batch_normalisation() {
     for (algorithm, compressor) in [

@@ -1,6 +1,7 @@
 //! What is to be trained: its tensors, and what a batch takes.
 
 use backburn::burn::GroupConfig;
+use backburn::train::models::gpt::VOCABULARY;
 use backburn::train::models::{ModelKind, batch_seconds};
 use backburn_bench::Model;
 
@@ -32,15 +33,18 @@ impl Target {
             Err(_) if name == "resnet50" => return Self::shapes(name, args.batch_time),
             Err(error) => return Err(error.into()),
         };
-        let shape = image(&args.image)?;
+        let (shape, classes, of) = match kind.context() {
+            None => (image(&args.image)?, CLASSES, format!("images of {}", args.image)),
+            Some(context) => ([1, 1, context], VOCABULARY, format!("windows of {context} bytes")),
+        };
         let device = args.device.device()?.autodiff();
-        let model = kind.build(shape, CLASSES, 1, &device)?;
+        let model = kind.build(shape, classes, 1, &device)?;
         let group = GroupConfig::any("sgd".parse()?, "identity".parse()?).init(&model)?;
         let tensors = group.layout().parameters().iter().map(|p| (p.path.clone(), p.shape.clone())).collect();
         let timed = args.batch_time.is_none();
         let measure = || batch_seconds(&model, shape, args.batch, BUDGET.min(args.seconds / 4.0), &device);
         let batch = Some(args.batch_time.unwrap_or_else(measure));
-        let name = if timed { format!("{name}, {} images of {} a batch", args.batch, args.image) } else { name.into() };
+        let name = if timed { format!("{name}, {} {of} a batch", args.batch) } else { name.into() };
         Ok(Self { name, tensors, batch, timed })
     }
 

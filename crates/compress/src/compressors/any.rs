@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{
-    count_sketch, fcc, hard_threshold, identity, low_rank, natural, one_bit, qsgd, random_k, sign, tern_grad, top_k,
-    two_bit,
+    count_sketch, dct, fcc, hard_threshold, identity, low_rank, natural, one_bit, qsgd, random_k, sign, tern_grad,
+    top_k, two_bit,
 };
 use crate::class::Class;
 use crate::compressor::Compressor;
@@ -19,7 +19,7 @@ use crate::source::Source;
 use crate::text::{Expected, Form, TextError, serde_as_text};
 
 /// All textual forms: a new compressor adds its row.
-pub static TABLE: &[&Form<Arc<dyn Compressor>>] = &[
+static TABLE: &[&Form<Arc<dyn Compressor>>] = &[
     &identity::FORM,
     &sign::FORM,
     &one_bit::FORM,
@@ -33,6 +33,7 @@ pub static TABLE: &[&Form<Arc<dyn Compressor>>] = &[
     &low_rank::FORM,
     &count_sketch::FORM,
     &fcc::FORM,
+    &dct::FORM,
 ];
 
 /// Any compressor, chosen at run time by its textual form: `topk:0.01`, `sign:scaled`, ….

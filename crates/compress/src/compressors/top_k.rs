@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Coding, Kept};
+use super::tiled_top_k::TiledTopK;
+use super::{Coding, Sparsity};
 use crate::class::Class;
 use crate::compressor::Compressor;
 use crate::error::ParameterError;
@@ -18,18 +19,32 @@ use crate::text::Form;
 ///
 /// <https://arxiv.org/abs/1809.07599>
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TopK(Kept);
+pub struct TopK(Sparsity);
 
 pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "topk",
-    usage: "topk:RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S]",
-    about: "the k coordinates of largest magnitude",
+    usage: "topk:RATIO|k=COUNT|k/COORDINATES,tiles[,values=f32|f16|bf16|qsgd:S|2bit|4bit|sign]",
+    about: "the k coordinates of largest magnitude, of the whole or of every tile",
     equation: "C(x)_j = x_j for the k largest |x_j|, 0 elsewhere; k = ⌈ratio·d⌉",
     source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
     link: "https://arxiv.org/abs/1809.07599",
-    defaults: Kept::DEFAULTS,
-    examples: &["topk:0.1", "topk:k=3", "topk:0.1,values=bf16", "topk:k=3,values=f16", "topk:0.1,values=qsgd:15"],
-    parse: |args| Ok(Arc::new(TopK(Kept::parse(args)?))),
+    defaults: Sparsity::DEFAULTS,
+    examples: &[
+        "topk:0.1",
+        "topk:k=3",
+        "topk:0.1,values=bf16",
+        "topk:k=3,values=f16",
+        "topk:0.1,values=qsgd:15",
+        "topk:0.2,values=4bit",
+        "topk:64/4096,tiles",
+        "topk:4/16,values=2bit,tiles",
+    ],
+    parse: |args| {
+        if args.flag("tiles") {
+            return Ok(Arc::new(TiledTopK::parse(args)?));
+        }
+        Ok(Arc::new(TopK(Sparsity::parse(args)?)))
+    },
 };
 
 impl TopK {
@@ -38,7 +53,7 @@ impl TopK {
     /// # Errors
     /// Where `ratio` is not in (0, 1].
     pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
-        Kept::ratio(ratio).map(Self)
+        Sparsity::ratio(ratio).map(Self)
     }
 
     /// Keeps `k` ≥ 1 coordinates of every unit.
@@ -46,7 +61,7 @@ impl TopK {
     /// # Errors
     /// Where `k` is 0.
     pub fn count(k: usize) -> Result<Self, ParameterError> {
-        Kept::count(k).map(Self)
+        Sparsity::count(k).map(Self)
     }
 
     /// Sends values in this format, or in levels; the rounding error stays in the residual.
@@ -69,7 +84,7 @@ impl From<TopK> for Feedback {
 
 impl Compressor for TopK {
     fn class(&self, unit: &Unit) -> Class {
-        Class::Contractive(self.0.share(unit.len()))
+        self.0.class(unit.len())
     }
 
     fn compress(&self, mut source: Source<'_>, _: &Unit, key: &Key, memo: &mut Memo) -> Payload {

@@ -13,3 +13,4 @@ pub(crate) mod signs;
 pub(crate) mod sketch;
 pub(crate) mod sums;
 pub(crate) mod sweep;
+pub(crate) mod tiles;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::prepared::{Add, Bits, Prepared};
 use super::stretch::within;
-use super::{Drawn, Levels, Payload, Sketch, Sparse, Values, levels};
+use super::{Cosine, Drawn, Levels, Payload, Sketch, Sparse, Values, levels};
 use crate::kernels::finite::all_finite;
 use crate::kernels::signs;
 use crate::kernels::sweep::{self, BLOCK, task};
@@ -18,7 +18,8 @@ use crate::simd::dispatch;
 pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize) -> Payload {
     // The values of a second round may be fewer than the unit's coordinates.
     let len = parts.first().map_or(len, |p| p.len());
-    drawn(parts, n).or_else(|| sketch(parts, n)).or_else(|| sparse(parts, n, len)).unwrap_or_else(|| {
+    let alike = drawn(parts, n).or_else(|| sketch(parts, n)).or_else(|| cosine(parts, |of| mean_of(of, n, len)));
+    alike.or_else(|| sparse(parts, n, len)).unwrap_or_else(|| {
         let parts: Vec<Prepared<'_>> = parts.iter().map(|p| Prepared::new(p)).collect();
         let mut mean = room::take(len);
         let whole = Whole::new(&parts);
@@ -39,6 +40,9 @@ pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize) -> Payload {
 /// Each coordinate's mean over the parts that name it.
 pub(crate) fn mean_over_senders(parts: &[&Payload], len: usize) -> Payload {
     let len = parts.first().map_or(len, |p| p.len());
+    if let Some(mean) = cosine(parts, |of| mean_over_senders(of, len)) {
+        return mean;
+    }
     let (mut sum, mut senders) = (vec![0.0f64; len], vec![0u32; len]);
     let mut own = vec![0.0f32; len];
     for part in parts {
@@ -175,6 +179,19 @@ fn sketch(parts: &[&Payload], n: usize) -> Option<Payload> {
     }
     let cells = mean_values(|| all.iter().map(|p| p.cells.iter().copied()).collect(), n, first.cells.len());
     Some(Sketch { cells, ..*first }.into())
+}
+
+/// Transforms of one tiling: their coefficients add.
+fn cosine(parts: &[&Payload], mean: impl FnOnce(&[&Payload]) -> Payload) -> Option<Payload> {
+    let all: Option<Vec<&Cosine>> =
+        parts.iter().map(|p| if let Payload::Cosine(cosine) = p { Some(cosine) } else { None }).collect();
+    let all = all?;
+    let first = *all.first()?;
+    if !all.iter().all(|p| p.is_like(first)) {
+        return None;
+    }
+    let of: Vec<&Payload> = all.iter().map(|p| p.coefficients()).collect();
+    Some(first.with(mean(&of)).into())
 }
 
 /// Sparse payloads: the union of their places, while it stays worth its indices.

@@ -4,6 +4,8 @@
 //! them one type, and the compiler makes a new kind complete. [`wire`] describes the bytes.
 
 mod bytes;
+mod codebook;
+mod cosine;
 mod dense;
 mod drawn;
 mod entropy;
@@ -23,6 +25,8 @@ mod sum;
 mod values;
 pub mod wire;
 
+pub use codebook::Codebook;
+pub use cosine::Cosine;
 pub use dense::Dense;
 pub use drawn::Drawn;
 pub use halves::Halves;
@@ -106,6 +110,8 @@ kinds! {
     Sketch,
     /// The sum of several.
     Sum,
+    /// The cosine transform of tiles.
+    Cosine,
 }
 
 impl Payload {
@@ -209,6 +215,7 @@ impl Payload {
         match (self, other) {
             (Self::Drawn(a), Self::Drawn(b)) => a.draw == b.draw && a.values.len() == b.values.len(),
             (Self::Sketch(a), Self::Sketch(b)) => a.is_like(b),
+            (Self::Cosine(a), Self::Cosine(b)) => a.coefficients().draws_like(b.coefficients()),
             (Self::Sum(a), Self::Sum(b)) => a.parts.iter().zip(&b.parts).all(|(a, b)| a.draws_like(b)),
             _ => true,
         }
@@ -254,7 +261,7 @@ mod tests {
     fn no_two_kinds_share_a_code() {
         let mut codes = Payload::codes();
         codes.sort_unstable();
-        assert_eq!(codes, (0..=8).collect::<Vec<u8>>());
+        assert_eq!(codes, (0..=9).collect::<Vec<u8>>());
     }
 
     #[test]

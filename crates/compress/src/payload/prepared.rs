@@ -24,6 +24,8 @@ pub(crate) enum Part<'a> {
     Bits(Bits<'a>),
     /// A value a coordinate.
     Dense(&'a Values),
+    /// A value a coordinate, made of what was sent.
+    Made(Vec<f32>),
     /// Anything else that speaks of every coordinate.
     Whole(&'a dyn Add),
 }
@@ -32,7 +34,7 @@ impl Part<'_> {
     fn stretch(&self, start: usize, len: usize) -> Option<Stretch<'_>> {
         match self {
             Self::Places(indices, values) => Some(Stretch::new(indices, values, start, len)),
-            Self::Bits(_) | Self::Dense(_) | Self::Whole(_) => None,
+            Self::Bits(_) | Self::Dense(_) | Self::Made(_) | Self::Whole(_) => None,
         }
     }
 }
@@ -95,7 +97,7 @@ impl<'a> Prepared<'a> {
         for part in &self.0 {
             match part {
                 Part::Places(indices, _) => indices.iter().for_each(|i| y[*i as usize] = 0.0),
-                Part::Bits(_) | Part::Dense(_) | Part::Whole(_) => y.fill(0.0),
+                Part::Bits(_) | Part::Made(_) | Part::Dense(_) | Part::Whole(_) => y.fill(0.0),
             }
         }
     }
@@ -108,6 +110,7 @@ impl Add for Prepared<'_> {
                 Part::Places(indices, values) => add_places(a, indices, values, start, y),
                 Part::Bits(Bits { words, low, high }) => add_bits(words, start, a * low, a * high, y),
                 Part::Dense(values) => values.add(a, start, y),
+                Part::Made(x) => y.iter_mut().zip(&x[start..]).for_each(|(y, x)| *y += a * x),
                 Part::Whole(whole) => whole.add(a, start, y),
             }
         }

@@ -7,6 +7,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use super::bytes::{Reader, put_floats, put_words};
+use super::codebook::Codebook;
 use super::halves::Halves;
 use super::levels::{Levels, Powers};
 use crate::error::WireError;
@@ -69,6 +70,8 @@ pub enum Values {
     Levels(Levels),
     /// Signed powers of two.
     Powers(Powers),
+    /// One of four sizes each.
+    Codebook(Codebook),
 }
 
 impl Values {
@@ -97,6 +100,7 @@ impl Values {
             Self::Bf16(v) => v.len(),
             Self::Levels(v) => v.levels.len(),
             Self::Powers(v) => v.codes.len(),
+            Self::Codebook(v) => v.levels.len(),
         }
     }
 
@@ -115,6 +119,7 @@ impl Values {
             Self::Bf16(v) => v[i].to_f32(),
             Self::Levels(v) => v.get(i),
             Self::Powers(v) => v.get(i),
+            Self::Codebook(v) => v.get(i),
         }
     }
 
@@ -134,6 +139,7 @@ impl Values {
             Self::Bf16(v) => bf16::from_bits(v.iter().fold(0, |m, x| m.max(x.to_bits() & 0x7fff))).to_f64(),
             Self::Levels(v) => v.bound(),
             Self::Powers(v) => v.bound(),
+            Self::Codebook(v) => v.bound(),
         }
     }
 
@@ -147,6 +153,7 @@ impl Values {
             Self::Bf16(v) => y.iter_mut().zip(&v[range]).for_each(|(y, v)| *y += a * v.to_f32()),
             Self::Levels(v) => v.add(a, start, y),
             Self::Powers(v) => v.add(a, start, y),
+            Self::Codebook(v) => y.iter_mut().zip(range).for_each(|(y, i)| *y += a * v.get(i)),
         }
     }
 
@@ -159,6 +166,7 @@ impl Values {
             Self::Levels(_) => 3,
             Self::Powers(_) => 4,
             Self::Halves(_) => 5,
+            Self::Codebook(_) => 6,
         }
     }
 
@@ -170,6 +178,7 @@ impl Values {
             Self::Bf16(v) => 2 * v.len(),
             Self::Levels(v) => v.num_bytes(),
             Self::Powers(v) => v.num_bytes(),
+            Self::Codebook(v) => v.num_bytes(),
         }
     }
 
@@ -189,6 +198,7 @@ impl Values {
             Self::Bf16(v) => put_words(v.reinterpret_cast(), u16::to_le, out),
             Self::Levels(v) => v.encode(out),
             Self::Powers(v) => v.encode(out),
+            Self::Codebook(v) => v.encode(out),
         }
     }
 
@@ -201,6 +211,7 @@ impl Values {
             3 => Self::Levels(Levels::decode(count, reader)?),
             4 => Self::Powers(Powers::decode(count, reader)?),
             5 => Self::Halves(Halves::decode(count, reader)?),
+            6 => Self::Codebook(Codebook::decode(count, reader)?),
             kind => return Err(WireError::Kind { what: "value format", kind }),
         })
     }

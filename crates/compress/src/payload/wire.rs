@@ -28,6 +28,7 @@
 //! | 6 low rank | rows and rank (LEB128), P (rows × rank) and Qᵀ (rank × len/rows), row by row, f32 |
 //! | 7 sketch | rows and columns (LEB128), the 64-bit name of the hashes, rows × columns f32 |
 //! | 8 sum | number of parts (one byte, 1 … 64), the parts: payloads of this length that are not sums |
+//! | 9 cosine transform | rows, a tile's rows and columns (LEB128), the coefficients: a payload of this length, neither sum nor transform |
 //!
 //! Values are written by format:
 //!
@@ -37,6 +38,7 @@
 //! | 3 levels | the largest level (one byte, 1 … 127), the bucket size (LEB128), an f32 step a bucket, symbols of the alphabet 0 … 2·largest: level + largest |
 //! | 4 powers of two | an f32 scale, symbols of the alphabet 0 … 509: twice the biased exponent, plus one where negative |
 //! | 5 f16 times a power of two | its exponent (16 bits, −163 … 113), f16 one after the other |
+//! | 6 codebook | four f32, two bits a value |
 //!
 //! Symbols take their exact width or an entropy code, whichever is shorter (see the source of
 //! `payload::entropy`). Kinds that have no values have format 0.
@@ -49,6 +51,7 @@ use rayon::prelude::*;
 
 use super::Payload;
 use super::bytes::Reader;
+pub use super::cosine::MAX_SIDE;
 pub use super::sketch::MAX_ROWS;
 pub use super::sum::MAX_PARTS;
 use crate::error::WireError;

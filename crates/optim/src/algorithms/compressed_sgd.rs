@@ -85,6 +85,10 @@ impl Algorithm for CompressedSgd {
         chained(self.local.arguments(), [Argument::word("majority-vote", self.majority_vote)])
     }
 
+    fn hears_mean(&self) -> bool {
+        !self.majority_vote
+    }
+
     fn needs_x(&self) -> bool {
         self.local.needs_x()
     }

@@ -105,6 +105,10 @@ impl Algorithm for Demo {
         vec![decay, self.local.decay_argument(), Argument::word("senders", self.senders)]
     }
 
+    fn hears_mean(&self) -> bool {
+        !self.senders
+    }
+
     fn needs_x(&self) -> bool {
         self.local.needs_x()
     }

@@ -144,6 +144,10 @@ impl Algorithm for Dgc {
         vec![Argument::shown("momentum", self.momentum), clip, warmup, self.local.decay_argument()]
     }
 
+    fn hears_mean(&self) -> bool {
+        true
+    }
+
     fn needs_x(&self) -> bool {
         self.local.needs_x()
     }

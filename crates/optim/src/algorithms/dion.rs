@@ -328,6 +328,10 @@ impl Algorithm for Dion {
         chained(chained(own, words), chained(self.adam.arguments(&adam()), [self.local.decay_argument()]))
     }
 
+    fn hears_mean(&self) -> bool {
+        true
+    }
+
     fn needs_x(&self) -> bool {
         self.local.needs_x()
     }
@@ -371,8 +375,7 @@ impl Algorithm for Dion {
     }
 
     fn reduce(&self, shared: &Shared, said: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
-        let present = inbox.iter().flatten().count();
-        if present == 0 {
+        if cx.present == 0 {
             return Move::Direction(super::parts::silence(cx.layout)).into();
         }
         let matrices = self.matrices(cx.layout);
@@ -390,7 +393,7 @@ impl Algorithm for Dion {
             return self.step(shared, &first, None, cx);
         }
         // How many there are travels with the sums.
-        first.notes.push(Note::number(present as f64));
+        first.notes.push(Note::number(cx.present as f64));
         Next::Round(first)
     }
 

@@ -212,6 +212,10 @@ impl<const ORDER: u8> Algorithm for Ef21<ORDER> {
         eta.into_iter().chain([Argument::unless("b-init", self.b_init, 1), self.local.decay_argument()]).collect()
     }
 
+    fn hears_mean(&self) -> bool {
+        true
+    }
+
     fn needs_x(&self) -> bool {
         self.local.needs_x()
     }

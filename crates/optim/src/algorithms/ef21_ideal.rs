@@ -86,6 +86,10 @@ impl Algorithm for Ef21Ideal {
         true
     }
 
+    fn hears_mean(&self) -> bool {
+        true
+    }
+
     fn leaves_step_open(&self) -> bool {
         true
     }

@@ -140,6 +140,10 @@ impl Algorithm for Ef21Muon {
         chained([Argument::shown("eta", self.eta)], self.adam.arguments(&super::dion::adam()))
     }
 
+    fn hears_mean(&self) -> bool {
+        true
+    }
+
     fn needs_x(&self) -> bool {
         true
     }

@@ -114,6 +114,10 @@ impl Algorithm for EfSgd {
         chained(self.local.arguments(), [Argument::word("outside", self.outside), decay])
     }
 
+    fn hears_mean(&self) -> bool {
+        true
+    }
+
     fn needs_x(&self) -> bool {
         self.local.needs_x()
     }

@@ -240,6 +240,10 @@ impl Algorithm for OuterSgd {
         chained(outer, [Argument::unless("decay", self.decay, decay), Argument::word("senders", self.senders)])
     }
 
+    fn hears_mean(&self) -> bool {
+        !self.senders
+    }
+
     fn leaves_step_open(&self) -> bool {
         true
     }

@@ -150,6 +150,10 @@ impl Algorithm for PowerSgd {
         chained([Argument::shown("rank", self.rank)], self.common.arguments())
     }
 
+    fn hears_mean(&self) -> bool {
+        true
+    }
+
     fn needs_x(&self) -> bool {
         self.common.needs_x()
     }
@@ -200,8 +204,7 @@ impl Algorithm for PowerSgd {
     }
 
     fn reduce(&self, shared: &Shared, said: &[Message], inbox: Inbox<'_>, cx: &Cx<'_>) -> Next {
-        let present = inbox.iter().flatten().count();
-        if !(shared.units.moves(cx.lr) || self.goes_on()) || present == 0 {
+        if !(shared.units.moves(cx.lr) || self.goes_on()) || cx.present == 0 {
             return Move::Direction(silence(cx.layout)).into();
         }
         let second: Vec<Option<usize>> = self.second(cx.layout);
@@ -222,7 +225,7 @@ impl Algorithm for PowerSgd {
             return self.step(shared, first, None, &[], cx);
         }
         // How many there are travels with the sums.
-        first.notes.push(Note::number(present as f64));
+        first.notes.push(Note::number(cx.present as f64));
         Next::Round(first)
     }
 

@@ -50,6 +50,10 @@ impl Algorithm for Sgd {
         self.local.arguments().into()
     }
 
+    fn hears_mean(&self) -> bool {
+        true
+    }
+
     fn needs_x(&self) -> bool {
         self.local.needs_x()
     }

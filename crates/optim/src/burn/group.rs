@@ -42,7 +42,7 @@ use crate::{
 /// #     GradientsParams::from_grads(model.forward(x).sum().backward(), model)
 /// # }).collect::<Vec<_>>();
 /// let round = group.round(0.1, &model, worker_grads(&model))?;
-/// println!("{} bytes up", round.traffic().up_per_worker());
+/// println!("{} bytes up", round.traffic().per_worker().up);
 /// model = round.apply(model);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -292,6 +292,16 @@ impl<P: Mail> Group<P> {
     /// The workers below, on flat vectors.
     pub fn cluster(&self) -> &Cluster<P> {
         &self.cluster
+    }
+
+    /// The same, to be changed.
+    pub fn cluster_mut(&mut self) -> &mut Cluster<P> {
+        &mut self.cluster
+    }
+
+    /// Where the model's parameters stand.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// How it was made.

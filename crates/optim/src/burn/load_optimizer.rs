@@ -90,29 +90,29 @@ pub fn load_optimizer<M: Module>(
 }
 
 /// A record in pieces. Its tensors and numbers are named `id.leaf`, its texts hold the paths by id.
-struct Record {
-    tensors: Vec<burn_pack::Tensor>,
-    scalars: BTreeMap<String, burn_pack::Scalar>,
-    paths: BTreeMap<String, String>,
+pub(crate) struct Record {
+    pub tensors: Vec<burn_pack::Tensor>,
+    pub scalars: BTreeMap<String, burn_pack::Scalar>,
+    pub paths: BTreeMap<String, String>,
 }
 
 /// The number in which Burn keeps a parameter's rank.
 const RANK: &str = "__rank";
 
 impl Record {
-    fn read(reader: burn_pack::Reader) -> Result<Self, burn_pack::Error> {
+    pub fn read(reader: burn_pack::Reader) -> Result<Self, burn_pack::Error> {
         let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
         Ok(Self { tensors: reader.into_tensors()?, scalars, paths })
     }
 
-    fn writer(self) -> burn_pack::Writer {
+    pub fn writer(self) -> burn_pack::Writer {
         let writer = burn_pack::Writer::new(self.tensors);
         let writer = self.scalars.iter().fold(writer, |writer, (name, value)| writer.with_scalar(name, *value));
         self.paths.iter().fold(writer, |writer, (id, path)| writer.with_metadata(id, path))
     }
 
     /// What each parameter's state is made of.
-    fn states(&self) -> BTreeMap<u64, BTreeSet<String>> {
+    pub fn states(&self) -> BTreeMap<u64, BTreeSet<String>> {
         let mut states: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
         let names = self.tensors.iter().map(|t| t.name.as_str()).chain(self.scalars.keys().map(String::as_str));
         for (id, leaf) in names.filter_map(split) {
@@ -167,21 +167,21 @@ impl Record {
     }
 }
 
-fn split(name: &str) -> Option<(u64, &str)> {
+pub(crate) fn split(name: &str) -> Option<(u64, &str)> {
     let (id, leaf) = name.split_once('.')?;
     Some((id.parse().ok()?, leaf))
 }
 
 /// A model's float parameters, as an optimizer's record names them.
 #[derive(Default)]
-struct Parameters {
+pub(crate) struct Parameters {
     path: Path,
-    by_path: HashMap<String, u64>,
+    pub by_path: HashMap<String, u64>,
     ranks: HashMap<u64, usize>,
 }
 
 impl Parameters {
-    fn of<M: Module>(model: &M) -> Self {
+    pub fn of<M: Module>(model: &M) -> Self {
         let mut parameters = Self::default();
         model.visit(&mut parameters);
         parameters

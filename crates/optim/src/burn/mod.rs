@@ -11,8 +11,10 @@ mod group_config;
 #[cfg(feature = "learner")]
 pub mod learner;
 mod load_optimizer;
+mod local_steps;
 mod model_state;
 mod module_host;
+mod optimizer_state;
 mod parameter_group;
 mod parked;
 mod places;
@@ -28,6 +30,7 @@ pub use error::ModelError;
 pub use group::Group;
 pub use group_config::GroupConfig;
 pub use load_optimizer::{LoadError, load_optimizer};
+pub use local_steps::LocalSteps;
 pub use module_host::ModuleHost;
 pub use parameter_group::ParameterGroup;
 pub use places::Places;

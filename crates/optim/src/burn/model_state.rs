@@ -74,13 +74,20 @@ impl ModuleVisitor for Saver<'_> {
 }
 
 /// Bytes of another type than f32, four to a word, the last filled up with zeros.
-fn words(bytes: &[u8]) -> Vec<f32> {
+pub(crate) fn words(bytes: &[u8]) -> Vec<f32> {
     let word = |chunk: &[u8]| {
         let mut word = [0; 4];
         word[..chunk.len()].copy_from_slice(chunk);
         f32::from_bits(u32::from_le_bytes(word))
     };
     bytes.chunks(4).map(word).collect()
+}
+
+/// The first `len` bytes of such words.
+pub(crate) fn bytes(words: &[f32], len: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = words.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
+    bytes.truncate(len);
+    bytes
 }
 
 /// The model with every tensor as it was saved.
@@ -127,9 +134,7 @@ impl Check<'_> {
         if words != len.div_ceil(4) {
             return Err(damaged(format!("it has {words} words for {len} bytes")));
         }
-        let mut bytes: Vec<u8> = values.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
-        bytes.truncate(len);
-        Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), own.shape().clone(), kind.dtype))
+        Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes(values, len)), own.shape().clone(), kind.dtype))
     }
 
     fn look(&mut self, id: ParamId, own: impl FnOnce() -> TensorData) {

@@ -136,6 +136,12 @@ impl Visitor for Look<'_> {
 
     fn residual(&mut self, name: &str, residual: &mut Residual, _: &Layout) {
         self.at(residual.corrected());
+        // What is left of p may be larger than p where one coordinate's message is made of many's, as a transform is.
+        if let Some(applied) = residual.applied() {
+            let mut owed = residual.corrected().clone();
+            owed.add_decoded(-1.0, applied, self.layout);
+            self.at(&owed);
+        }
         self.memos(name, residual.memos_mut());
     }
 }

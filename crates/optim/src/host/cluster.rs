@@ -253,6 +253,7 @@ impl<'a> View<'a> {
             layout,
             compressor: &**compressor,
             workers: *workers,
+            present: *workers,
             rank,
             seed: *seed,
             step: self.step,

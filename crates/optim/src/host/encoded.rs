@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::careful;
 use crate::host::envelope::{Sealed, open, seal};
-use crate::host::mail::{At, Letter, Mail, Seats, Terms};
-use crate::{Bytes, MailError, RoundError, SetupError, Transport, TransportError};
+use crate::host::mail::{At, Heard, Letter, Mail, Seats, Terms};
+use crate::{
+    Bytes, Link, Links, Load, MailError, Plan, PlanChoice, RoundError, SetupError, Traffic, Transport, TransportError,
+};
 
 /// Sends messages as bytes over a [`Transport`], and checks what it hands over.
 ///
@@ -33,24 +35,35 @@ use crate::{Bytes, MailError, RoundError, SetupError, Transport, TransportError}
 /// ```
 #[derive(Debug)]
 pub struct Encoded<T> {
-    transport: T,
-    rank: usize,
+    pub(super) transport: T,
+    pub(super) rank: usize,
     /// This process's workers, and their letters of this round.
-    seats: usize,
-    posted: Vec<Option<Letter>>,
-    met: Met,
-    bytes: Bytes,
+    pub(super) seats: usize,
+    pub(super) posted: Vec<Option<Letter>>,
+    pub(super) met: Met,
+    pub(super) bytes: Bytes,
+    /// How messages travel where only their mean is wanted, and the links by which that is chosen.
+    plan: PlanChoice,
+    links: Links,
+    /// Whether they are sharded now.
+    sharded: bool,
 }
 
 /// What is known once the processes have met.
 #[derive(Debug, Default)]
-struct Met {
+pub(super) struct Met {
     /// Every process's workers.
-    processes: Vec<Range<usize>>,
+    pub processes: Vec<Range<usize>>,
     /// The model's coordinates.
-    len: usize,
+    pub len: usize,
     /// The units' first parameters, for errors.
-    paths: Vec<String>,
+    pub paths: Vec<String>,
+}
+
+impl Met {
+    pub fn path(&self, i: usize) -> String {
+        self.paths.get(i % self.paths.len().max(1)).cloned().unwrap_or_default()
+    }
 }
 
 /// What every process says at the start.
@@ -76,8 +89,19 @@ impl<T: Transport> Encoded<T> {
     /// A process with this many workers: several GPUs, say. Processes may have different numbers; workers are
     /// numbered in the order of the processes.
     pub fn with_seats(transport: T, seats: usize) -> Self {
-        let (posted, met) = (vec![None; seats], Met::default());
-        Self { transport, rank: 0, seats, posted, met, bytes: Bytes::default() }
+        let (posted, met, bytes) = (vec![None; seats], Met::default(), Bytes::default());
+        let (plan, links) = (PlanChoice::Is(Plan::Gather), any_link().into());
+        Self { transport, rank: 0, seats, posted, met, bytes, plan, links, sharded: false }
+    }
+
+    /// How messages travel; gathered unless told otherwise, and wherever a method
+    /// [hears more than their mean](crate::Algorithm::hears_mean). The bits are the same. [`PlanChoice::Auto`] looks after
+    /// every step at what it has sent: on these links, or where there are none on links of 1 Gbit/s and 0.1 ms.
+    /// A [hierarchical](Plan::Hierarchical) one gathers: who adds up within a machine is the host's affair.
+    pub fn with_plan(mut self, plan: PlanChoice, links: Option<Links>) -> Self {
+        self.sharded = plan == PlanChoice::Is(Plan::Sharded);
+        self.links = links.unwrap_or(self.links);
+        Self { plan, ..self }
     }
 
     /// The transport.
@@ -92,7 +116,7 @@ impl<T: Transport> Encoded<T> {
     }
 
     /// Sends and counts.
-    fn exchange(&mut self, bytes: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
+    pub(super) fn exchange(&mut self, bytes: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
         let heard = self.transport.exchange(bytes, from)?;
         self.bytes.up += bytes.len() as u64;
         let others = from.iter().zip(&heard).filter(|(rank, _)| **rank != self.rank);
@@ -159,7 +183,7 @@ impl<T: Transport> Encoded<T> {
         sealed.into_iter().map(|s| s.map(|s| self.read_one(s, like)).transpose()).collect()
     }
 
-    fn read_one(&self, sealed: Sealed<'_>, like: &mut Option<Message>) -> Result<Letter, MailError> {
+    pub(super) fn read_one(&self, sealed: Sealed<'_>, like: &mut Option<Message>) -> Result<Letter, MailError> {
         // A process whose own workers are all absent has nothing to compare with, and allows what a method may
         // say at most: a few numbers a coordinate.
         let limit = like.as_ref().map_or(64 * self.met.len as u64 + 4096, Message::len);
@@ -169,16 +193,7 @@ impl<T: Transport> Encoded<T> {
             None => like.insert(message.clone().apart(sealed.notes)?),
         };
         let message = message.read_as(like)?;
-        let paths = &self.met.paths;
-        let path = |i: usize| paths.get(i % paths.len().max(1)).cloned().unwrap_or_default();
-        for (i, (payload, own)) in message.payloads.iter().zip(&like.payloads).enumerate() {
-            if !payload.draws_like(own) {
-                return Err(MailError::Draw { path: path(i) });
-            }
-            if !careful::bound_of(payload).is_finite() {
-                return Err(MailError::NonFinite { path: path(i) });
-            }
-        }
+        self.check(&message, like, |i| self.met.path(i))?;
         for (note, own) in message.notes.iter().zip(&like.notes) {
             if !note.bound().is_finite() {
                 return Err(MailError::NonFinite { path: "notes".into() });
@@ -187,8 +202,31 @@ impl<T: Transport> Encoded<T> {
                 return Err(MailError::Draw { path: "notes".into() });
             }
         }
-        Ok(Letter { message, bytes: sealed.message.len() as u64, silent: sealed.silent })
+        Ok(Letter { message, bytes: sealed.whole, silent: sealed.silent })
     }
+
+    /// Whether payloads are finite and of the draws that this process makes.
+    pub(super) fn check(
+        &self,
+        message: &Message,
+        like: &Message,
+        path: impl Fn(usize) -> String,
+    ) -> Result<(), MailError> {
+        for (i, (payload, own)) in message.payloads.iter().zip(&like.payloads).enumerate() {
+            if !payload.draws_like(own) {
+                return Err(MailError::Draw { path: path(i) });
+            }
+            if !careful::bound_of(payload).is_finite() {
+                return Err(MailError::NonFinite { path: path(i) });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is assumed of a network of which nothing was said.
+fn any_link() -> Link {
+    Link::new(1e9).and_then(|link| link.with_latency(1e-4)).expect("both are positive")
 }
 
 /// What is compared, in words.
@@ -266,6 +304,20 @@ impl<T: Transport> Mail for Encoded<T> {
             letters[own.clone()].iter_mut().zip(read).for_each(|(place, letter)| *place = letter);
         }
         Ok(letters)
+    }
+
+    fn collect_mean(&mut self, at: At, all: &[usize]) -> Result<Heard, RoundError> {
+        if self.sharded && self.met.processes.len() > 1 {
+            return self.collect_shards(at);
+        }
+        Ok(self.collect(at, all)?.into())
+    }
+
+    fn sent(&mut self, traffic: &Traffic, dense: f64) {
+        // Gossip has no mean.
+        if self.plan == PlanChoice::Auto && !traffic.gossip && self.links.check(traffic.workers.len()).is_ok() {
+            self.sharded = Load::of(traffic, dense).cheapest(&self.links).0 == Plan::Sharded;
+        }
     }
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use backburn_compress::{Layout, Message, message_bytes};
 
-use crate::{RoundError, SetupError, TransportError};
+use crate::{RoundError, SetupError, Traffic, TransportError};
 
 /// What all processes of a run must have in common, compared at the start.
 #[derive(Clone, Debug)]
@@ -59,6 +59,22 @@ impl Letter {
     }
 }
 
+/// What has come of a round's letters.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// A place a worker of all n: `None` where it is absent, or its letter lost. Where there is a mean, letters need not
+    /// hold their messages.
+    pub letters: Vec<Option<Letter>>,
+    /// The mean of the messages, place by place, where it was taken on the way.
+    pub mean: Option<Message>,
+}
+
+impl From<Vec<Option<Letter>>> for Heard {
+    fn from(letters: Vec<Option<Letter>>) -> Self {
+        Self { letters, mean: None }
+    }
+}
+
 /// Exchanges the messages of a round, and asks whether all can go on. All processes call the same operations
 /// in the same order; what a mail may lose, delay or send while others still compute is its own affair.
 ///
@@ -109,6 +125,22 @@ pub trait Mail {
     /// Where the exchange failed, or brought what is not understood.
     fn collect(&mut self, at: At, from: &[usize]) -> Result<Vec<Option<Letter>>, RoundError>;
 
+    /// As [`collect`](Self::collect) from all workers, for a method that [hears only the
+    /// mean](crate::Algorithm::hears_mean): a mail may have it taken on the way, place by place as
+    /// [`mean_of_place`](backburn_compress::mean_of_place) does, in the order of the workers, so that the bits stay.
+    ///
+    /// # Errors
+    /// As there.
+    fn collect_mean(&mut self, at: At, all: &[usize]) -> Result<Heard, RoundError> {
+        Ok(self.collect(at, all)?.into())
+    }
+
+    /// What a step has sent in all, and the bytes of the uncompressed vector; the same in all processes. A mail may
+    /// choose by it how the next step's messages travel.
+    fn sent(&mut self, traffic: &Traffic, dense: f64) {
+        let _ = (traffic, dense);
+    }
+
     /// Whether all processes say yes.
     ///
     /// # Errors
@@ -136,6 +168,14 @@ impl<M: Mail + ?Sized> Mail for Box<M> {
 
     fn collect(&mut self, at: At, from: &[usize]) -> Result<Vec<Option<Letter>>, RoundError> {
         (**self).collect(at, from)
+    }
+
+    fn collect_mean(&mut self, at: At, all: &[usize]) -> Result<Heard, RoundError> {
+        (**self).collect_mean(at, all)
+    }
+
+    fn sent(&mut self, traffic: &Traffic, dense: f64) {
+        (**self).sent(traffic, dense);
     }
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {

@@ -5,11 +5,11 @@ use backburn_compress::{Message, Payload, message_bytes};
 use crate::host::careful::{self, LOUD};
 use crate::host::cluster::{Cluster, Frame, States, View};
 use crate::host::decided::Decided;
-use crate::host::mail::{At, Letter, Mail};
+use crate::host::mail::{At, Heard, Letter, Mail};
 use crate::host::serving::{Gradient, Host, Served};
 use crate::host::silence::Silence;
 use crate::method::erased::Slot;
-use crate::{Decision, Move, Next, RoundError, Traffic, Vector};
+use crate::{Cx, Decision, Move, Next, RoundError, Traffic, Vector};
 
 impl<M: Mail> Cluster<M> {
     /// One step. `x` is the common x, read only where [`needs_x`](Self::needs_x) or where a step is so large
@@ -206,20 +206,20 @@ impl<'a, M: Mail> Step<'a, M> {
                 spoken = Ok(agree(self.mail, spoken).map_err(End::Rejected)?);
             }
             let heard = self.exchange(spoken, &spoke, round);
-            let letters = match agree(self.mail, heard) {
-                Ok(letters) => letters,
+            let heard = match agree(self.mail, heard) {
+                Ok(heard) => heard,
                 Err(error) => return Err(self.lose(error, round)),
             };
             if spoke.is_empty() {
-                spoke = letters.iter().map(Option::is_some).collect();
+                spoke = heard.letters.iter().map(Option::is_some).collect();
             }
             self.traffic.rounds += 1;
-            self.count(&letters);
+            self.count(&heard.letters);
             let next: Vec<Next> = (0..self.states.shared.len())
                 .map(|node| {
                     let rank = self.reducer(node);
-                    let inbox = self.inbox(&letters, rank);
-                    let cx = self.view().cx(rank, round);
+                    let inbox = self.inbox(&heard, rank);
+                    let cx = self.hearing(&heard, rank, round);
                     self.frame.algorithm.0.reduce(&self.states.shared[node], &said[node], &inbox, &cx)
                 })
                 .collect();
@@ -239,19 +239,24 @@ impl<'a, M: Mail> Step<'a, M> {
                 self.traffic.workers.iter_mut().for_each(|bytes| bytes.down += down);
             }
             if decided.is_empty() {
-                let replies = match agree(self.mail, self.serve_again(&letters, &said, round + 1, host)) {
+                let replies = match agree(self.mail, self.serve_again(&heard.letters, &said, round + 1, host)) {
                     Ok(replies) => replies,
                     Err(error) => return Err(self.lose(error, round)),
                 };
                 spoken = self.speak(replies, Some(&said));
                 continue;
             }
-            return self.finish(decided, &letters, &said, round, host);
+            return self.finish(decided, &heard, &said, round, host);
         }
     }
 
     fn view(&self) -> View<'_> {
         View { frame: self.frame, step: self.states.step, nodes: &self.states.nodes, lr: self.lr, x: self.x }
+    }
+
+    /// As the node that reduces sees it.
+    fn hearing(&self, heard: &Heard, rank: usize, round: u32) -> Cx<'_> {
+        Cx { present: heard.letters.iter().flatten().count(), ..self.view().cx(rank, round) }
     }
 
     /// Who reduces for a shared state: its node under gossip, otherwise the first of all, in every process.
@@ -314,7 +319,7 @@ impl<'a, M: Mail> Step<'a, M> {
         spoken: Result<Vec<Option<Letter>>, RoundError>,
         spoke: &[bool],
         round: u32,
-    ) -> Result<Vec<Option<Letter>>, RoundError> {
+    ) -> Result<Heard, RoundError> {
         let at = At { step: self.states.step, round };
         let Frame { algorithm, seats, workers, .. } = self.frame;
         let (letters, fault) = match spoken {
@@ -334,23 +339,29 @@ impl<'a, M: Mail> Step<'a, M> {
         };
         from.sort_unstable();
         from.dedup();
-        let letters = self.mail.collect(at, &from)?;
+        let heard = match !algorithm.is_gossip() && algorithm.0.hears_mean() {
+            true => self.mail.collect_mean(at, &from)?,
+            false => self.mail.collect(at, &from)?.into(),
+        };
         if let Some(fault) = fault {
             return Err(fault);
         }
         let must_speak = |w: &usize| if algorithm.is_gossip() { true } else { spoke.get(*w).copied().unwrap_or(false) };
-        match from.iter().find(|w| must_speak(w) && letters[**w].is_none()) {
+        match from.iter().find(|w| must_speak(w) && heard.letters[**w].is_none()) {
             Some(worker) => Err(RoundError::Silent { worker: *worker }),
-            None => Ok(letters),
+            None => Ok(heard),
         }
     }
 
     /// The messages as they reach a node.
-    fn inbox<'l>(&self, letters: &'l [Option<Letter>], rank: usize) -> Vec<Option<&'l Message>> {
+    fn inbox<'l>(&self, heard: &'l Heard, rank: usize) -> Vec<Option<&'l Message>> {
+        if let Some(mean) = &heard.mean {
+            return vec![Some(mean)];
+        }
         let algorithm = &self.frame.algorithm;
         let n = self.frame.workers;
         let peers = if algorithm.is_gossip() { algorithm.0.peers(rank, n) } else { (0..n).collect() };
-        peers.into_iter().map(|p| letters[p].as_ref().map(|l| &l.message)).collect()
+        peers.into_iter().map(|p| heard.letters[p].as_ref().map(|l| &l.message)).collect()
     }
 
     /// Counts what was said in this round.
@@ -432,11 +443,12 @@ impl<'a, M: Mail> Step<'a, M> {
     fn finish(
         &mut self,
         mut decided: Vec<Decision>,
-        letters: &[Option<Letter>],
+        heard: &Heard,
         said: &[Vec<Message>],
         round: u32,
         host: &mut dyn Host,
     ) -> Result<Decided, End> {
+        let letters = &heard.letters;
         let Frame { algorithm, seats, layout, .. } = self.frame;
         let unused = if algorithm.is_gossip() { Vec::new() } else { Silence::common(letters) };
         if !unused.is_empty() {
@@ -454,8 +466,8 @@ impl<'a, M: Mail> Step<'a, M> {
         for ((node, state), mut decision) in shared.iter_mut().enumerate().zip(decided) {
             let rank = self.reducer(node);
             let still = Silence::aside(&unused, state, layout);
-            let inbox = self.inbox(letters, rank);
-            algorithm.0.advance(state, &said[node], &inbox, &mut decision, &self.view().cx(rank, round));
+            let inbox = self.inbox(heard, rank);
+            algorithm.0.advance(state, &said[node], &inbox, &mut decision, &self.hearing(heard, rank, round));
             still.end(state, layout);
             first.get_or_insert(decision.moved);
         }
@@ -474,6 +486,7 @@ impl<'a, M: Mail> Step<'a, M> {
         if self.lr != 0.0 {
             self.states.lr = self.lr;
         }
+        self.mail.sent(&self.traffic, 4.0 * layout.len() as f64);
         Ok(Decided {
             moved: first.expect("at least one node"),
             traffic: std::mem::take(&mut self.traffic),

@@ -77,6 +77,32 @@ pub trait Transport {
     /// Where bytes were lost. Whatever comes back is checked: the transport need not.
     fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError>;
 
+    /// Sends every process a message of its own, and gives what each has sent to this one, in their order; what this one
+    /// says to itself comes back. Unless it is written for a transport, all hear everything and take their own.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange), and where there is not one message a process.
+    fn all_to_all(&mut self, messages: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
+        let (rank, size) = (self.rank(), self.size());
+        if messages.len() != size {
+            return Err(TransportError::new(format!("{} messages for {size} processes", messages.len())));
+        }
+        let mut bytes: Vec<u8> = messages.iter().flat_map(|message| (message.len() as u64).to_le_bytes()).collect();
+        messages.iter().for_each(|message| bytes.extend_from_slice(message));
+        let all: Vec<usize> = (0..size).collect();
+        let heard = self.exchange(&bytes, &all)?;
+        let own = |(from, bytes): (usize, Vec<u8>)| {
+            let cut = || TransportError::new(format!("what rank {from} says is cut off"));
+            let (lengths, rest) = bytes.split_at_checked(8 * size).ok_or_else(cut)?;
+            let lengths: Vec<usize> =
+                lengths.as_chunks().0.iter().map(|len| u64::from_le_bytes(*len) as usize).collect();
+            let start = lengths[..rank].iter().try_fold(0usize, |sum, len| sum.checked_add(*len)).ok_or_else(cut)?;
+            let end = start.checked_add(lengths[rank]).ok_or_else(cut)?;
+            Ok(rest.get(start..end).ok_or_else(cut)?.to_vec())
+        };
+        heard.into_iter().enumerate().map(own).collect()
+    }
+
     /// Whether all processes say yes.
     ///
     /// # Errors
@@ -95,6 +121,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
         (**self).exchange(message, from)
+    }
+
+    fn all_to_all(&mut self, messages: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
+        (**self).all_to_all(messages)
     }
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {

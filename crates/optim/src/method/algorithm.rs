@@ -111,6 +111,13 @@ pub trait Algorithm: Debug + Display + Send + Sync + 'static {
         !self.is_gossip()
     }
 
+    /// Whether `reduce` and `advance` ask nothing of the messages but their mean, place by place, and how many there are
+    /// ([`Cx::present`]), and what all hear is no shorter than that mean. It may then be taken on the way, each place by
+    /// one process: the inbox is that mean alone.
+    fn hears_mean(&self) -> bool {
+        false
+    }
+
     /// Whether it reads [`Cx::x`].
     fn needs_x(&self) -> bool {
         false

@@ -67,6 +67,11 @@ impl AnyAlgorithm {
         self.0.is_gossip()
     }
 
+    /// Whether it hears nothing but the mean, see [`Algorithm::hears_mean`]: what can be exchanged by shares.
+    pub fn hears_mean(&self) -> bool {
+        self.0.hears_mean()
+    }
+
     /// Whether the compressor that it is given is unused, see [`Algorithm::compresses_itself`].
     pub fn compresses_itself(&self) -> bool {
         self.0.compresses_itself()

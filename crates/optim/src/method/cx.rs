@@ -11,6 +11,8 @@ pub struct Cx<'a> {
     pub compressor: &'a dyn Compressor,
     /// n, the number of workers, absent ones included.
     pub workers: usize,
+    /// In `reduce` and `advance`, how many of them have spoken in this round; otherwise n.
+    pub present: usize,
     /// This worker, or the node that reduces.
     pub rank: usize,
     /// The run's seed.

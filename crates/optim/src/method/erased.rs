@@ -69,6 +69,7 @@ pub(crate) trait Erased: Debug + Display + Send + Sync {
     fn peers(&self, rank: usize, n: usize) -> Vec<usize>;
     fn is_gossip(&self) -> bool;
     fn speaks_by_unit(&self) -> bool;
+    fn hears_mean(&self) -> bool;
     fn needs_x(&self) -> bool;
     fn asks_elsewhere(&self) -> bool;
     fn leaves_step_open(&self) -> bool;
@@ -109,6 +110,10 @@ impl<A: Algorithm> Erased for A {
 
     fn speaks_by_unit(&self) -> bool {
         Algorithm::speaks_by_unit(self)
+    }
+
+    fn hears_mean(&self) -> bool {
+        Algorithm::hears_mean(self)
     }
 
     fn needs_x(&self) -> bool {

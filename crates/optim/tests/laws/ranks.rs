@@ -2,7 +2,7 @@
 
 use backburn_compress::Vector;
 use backburn_optim::{
-    Ask, Cluster, Encoded, Gradient, Host, InProcess, Mail, Reply, RoundError, Snapshot, Threads, Traffic,
+    Ask, Cluster, Encoded, Gradient, Host, InProcess, Mail, PlanChoice, Reply, RoundError, Snapshot, Threads, Traffic,
 };
 
 use crate::world::{World, compressors, methods};
@@ -86,11 +86,12 @@ fn law_9_n_processes_give_the_bits_the_traffic_and_the_snapshots_of_one() {
                 continue;
             }
             runs += 1;
-            let what = format!("{method}/{compressor}, {seats:?}");
+            let plan: PlanChoice = ["gather", "sharded", "auto"][runs % 3].parse().unwrap();
+            let what = format!("{method}/{compressor}, {seats:?}, {plan}");
             let whole = drive(&world, method, &compressor, InProcess::new(world.workers));
             let parts: Vec<Ran> = std::thread::scope(|scope| {
                 let spawn = |(link, seats): (Threads, &usize)| {
-                    let mail = Encoded::with_seats(link, *seats);
+                    let mail = Encoded::with_seats(link, *seats).with_plan(plan, None);
                     let (world, compressor) = (&world, &compressor);
                     scope.spawn(move || drive(world, method, compressor, mail))
                 };

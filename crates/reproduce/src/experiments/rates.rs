@@ -146,7 +146,7 @@ impl Rates {
             Ask::Gradient { .. } => Ok(Reply::gradient(g.clone())),
             Ask::Loss { .. } => Err(RoundError::Unserved("a loss")),
         };
-        let bits = 8.0 * cluster.round(curve.lr, &x, &mut host)?.traffic.up_per_worker();
+        let bits = 8.0 * cluster.round(curve.lr, &x, &mut host)?.traffic.per_worker().up;
         out.record(BITS, 0.0, bits / said);
         out.record(SAVED, 0.0, floats / bits);
         Ok(())

@@ -15,12 +15,12 @@ pub struct ImageItem {
     pub label: u8,
 }
 
-/// Images and their classes on a device.
+/// Images and their classes on a device. A row, or a window of text, is an image of one line.
 #[derive(Clone, Debug)]
 pub struct ImageBatch {
-    /// `[batch, channels, height, width]`, normalised.
+    /// `[batch, channels, height, width]`, normalised; of text the bytes as they are.
     pub images: Tensor<4>,
-    /// `[batch]`, the classes.
+    /// `[batch]`, the classes; of text `[batch · width]`, the byte after each.
     pub targets: Tensor<1, Int>,
 }
 

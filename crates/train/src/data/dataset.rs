@@ -18,6 +18,7 @@ use super::normalisation::Normalisation;
 use super::options::Options;
 use super::rows::LabelledRows;
 use super::split::Split;
+use super::text::Text;
 
 /// What is trained on.
 ///
@@ -38,6 +39,8 @@ pub enum DataSet {
     Images(PathBuf),
     /// Files in MNIST's form and under its names, plain or gzip.
     Idx(PathBuf),
+    /// Any file, its bytes as tokens, plain or gzip.
+    Text(PathBuf),
 }
 
 /// The forms of a user's own files.
@@ -63,6 +66,12 @@ pub static OWN: &[&Form<DataSet>] = &[
         examples: &["idx:mnist"],
         parse: |args| path(args, "directory").map(DataSet::Idx),
         ..form("idx", "idx:DIR")
+    },
+    &Form {
+        about: "any file, its bytes as tokens, plain or gzip; the last tenth is measured on",
+        examples: &["text:book.txt"],
+        parse: |args| path(args, "file").map(DataSet::Text),
+        ..form("text", "text:FILE")
     },
 ];
 
@@ -99,7 +108,7 @@ impl DataSet {
         options.check()?;
         let path = match self {
             Self::Published(entry) => return Ok(entry.locate(options)),
-            Self::Libsvm { train, .. } => train,
+            Self::Libsvm { train: file, .. } | Self::Text(file) => file,
             Self::Images(directory) | Self::Idx(directory) => directory,
         };
         Ok(path.exists().then(|| Location::Path(path.clone())))
@@ -127,6 +136,10 @@ impl DataSet {
             }
             Self::Images(directory) => self.pictures(directory).map(Split::from),
             Self::Idx(directory) => self.idx(directory).map(Split::from),
+            Self::Text(file) => {
+                let bytes = std::fs::read(file).and_then(|bytes| catalog::unpack(bytes, None));
+                Ok(Text::split(bytes.map_err(DataError::io(file))?).into())
+            }
         }
     }
 
@@ -247,6 +260,7 @@ impl fmt::Display for DataSet {
             Self::Libsvm { train, test: Some(test) } => write!(f, "libsvm:{},test={}", train.display(), test.display()),
             Self::Images(directory) => write!(f, "images:{}", directory.display()),
             Self::Idx(directory) => write!(f, "idx:{}", directory.display()),
+            Self::Text(file) => write!(f, "text:{}", file.display()),
         }
     }
 }
@@ -298,6 +312,9 @@ mod tests {
         assert_eq!(data.verify(&options).unwrap(), Some(Location::Embedded));
         let split = data.load(&options).unwrap().into_images().unwrap();
         assert_eq!((split.train.counts(), split.test.counts()), (vec![200; 10], vec![50; 10]));
+        assert_eq!(set("kjv-embedded").verify(&options).unwrap(), Some(Location::Embedded));
+        let split = set("kjv-embedded").load(&options).unwrap().with_context(100).unwrap();
+        assert_eq!((split.train.len(), split.test.len(), split.train.classes()), (2699, 299, 256));
     }
 
     #[test]
@@ -371,6 +388,14 @@ mod tests {
         fs::write(here.join("t10k-images-idx3-ubyte"), idx([2, 3, 2]).encode()).unwrap();
         fs::write(here.join("t10k-labels-idx1-ubyte"), Idx { dims: [2], data: vec![0, 1] }.encode()).unwrap();
         assert!(matches!(data.load(&options), Err(DataError::Shapes { .. })));
+
+        let book: Vec<u8> = (0..1000).map(|i| (i % 91) as u8 + 32).collect();
+        fs::write(here.join("book"), &book).unwrap();
+        let data = set(&format!("text:{}", here.join("book").display()));
+        let split = data.load(&options).unwrap().with_context(8).unwrap();
+        assert_eq!((split.train.len(), split.test.len(), split.train.shape()), (112, 12, [1, 1, 8]));
+        assert!(split.train.are_text() && split.into_images().is_none());
+        assert!(matches!(set("text:/nowhere/at/all").load(&options), Err(DataError::Io { .. })));
 
         let missing = set("images:/nowhere/at/all");
         assert_eq!(missing.verify(&options).unwrap(), None);

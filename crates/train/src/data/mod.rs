@@ -31,6 +31,7 @@ mod normalisation;
 mod options;
 mod rows;
 mod split;
+mod text;
 
 pub use batch::{ImageBatch, ImageBatcher, ImageItem};
 pub use dataset::{DataSet, OWN};
@@ -46,6 +47,7 @@ pub use normalisation::Normalisation;
 pub use options::{Options, default_cache};
 pub use rows::{LabelledRows, RowsError};
 pub use split::Split;
+pub use text::{ShortText, Text};
 
 /// The images of the set of this name, fetched first where they must be and may be.
 ///

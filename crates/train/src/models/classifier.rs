@@ -5,6 +5,7 @@ use burn::nn::loss::CrossEntropyLoss;
 use burn::tensor::{Int, Tensor};
 
 use super::convnet::ConvNet;
+use super::gpt::Gpt;
 use super::mlp::Mlp;
 use super::resnet::ResNet;
 use super::softmax::Softmax;
@@ -24,10 +25,13 @@ pub enum Classifier {
     Softmax(Softmax),
     /// A wide multilayer perceptron.
     Mlp(Mlp),
+    /// A language model on bytes, whose classes are the tokens: a window is an image of one line, and has as many
+    /// targets as tokens.
+    Gpt(Gpt),
 }
 
 impl Classifier {
-    /// `[n, channels, height, width]` → `[n, classes]`, logits.
+    /// `[n, channels, height, width]` → `[n, classes]`, logits; of windows of text `[n · tokens, classes]`.
     ///
     /// # Panics
     /// Where the images have another shape than the model was built for.
@@ -38,7 +42,14 @@ impl Classifier {
             Self::Vgg(model) => model.forward(images),
             Self::Softmax(model) => model.forward(images),
             Self::Mlp(model) => model.forward(images),
+            // Bytes are whole numbers as floats too.
+            Self::Gpt(model) => model.forward(images.flatten::<2>(1, 3).int()).flatten(0, 1),
         }
+    }
+
+    /// Targets that an example of this shape has: tokens of a window, one of anything else.
+    pub fn targets_each(&self, [_, _, width]: [usize; 3]) -> usize {
+        if matches!(self, Self::Gpt(_)) { width } else { 1 }
     }
 
     /// The mean cross entropy, in nats; shape `[1]`.

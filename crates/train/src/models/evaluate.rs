@@ -12,10 +12,17 @@ use crate::data::Examples;
 pub struct Evaluation {
     /// Mean cross entropy, in nats.
     pub loss: f64,
-    /// Fraction of examples whose class has the largest logit.
+    /// Fraction of targets that have the largest logit: classes of examples, bytes that follow a text's.
     pub accuracy: f64,
     /// Number of examples.
     pub examples: usize,
+}
+
+impl Evaluation {
+    /// e^loss: among how many equally likely tokens a language model is as undecided.
+    pub fn perplexity(&self) -> f64 {
+        self.loss.exp()
+    }
 }
 
 /// How many rows have their largest logit at their target.
@@ -26,20 +33,21 @@ pub fn correct(logits: Tensor<2>, targets: Tensor<1, Int>) -> usize {
 }
 
 /// Runs `model` as for inference, with running statistics, over all of `examples`; not-a-number on an
-/// empty set. `device` has no autodiff, `batch` is taken as at least 1.
-pub fn evaluate(model: &Classifier, examples: &Examples, batch: usize, device: &Device) -> Evaluation {
+/// empty set. `device` has no autodiff.
+pub fn evaluate(model: &Classifier, examples: &Examples, device: &Device) -> Evaluation {
     let model = model.valid();
     let indices: Vec<usize> = (0..examples.len()).collect();
-    let (mut loss, mut hits) = (0.0, 0);
-    for indices in indices.chunks(batch.max(1)) {
+    let (mut loss, mut hits, mut targets) = (0.0, 0, 0);
+    for indices in indices.chunks(examples.a_pass()) {
         let batch = examples.batch(indices, None, device);
         let logits = model.forward(batch.images);
         hits += correct(logits.clone(), batch.targets.clone());
+        targets += batch.targets.dims()[0];
         let mean = CrossEntropyLoss::new(None, device).forward(logits, batch.targets);
         loss += f64::from(mean.into_scalar::<f32>()) * indices.len() as f64;
     }
     let n = examples.len() as f64;
-    Evaluation { loss: loss / n, accuracy: hits as f64 / n, examples: examples.len() }
+    Evaluation { loss: loss / n, accuracy: hits as f64 / targets as f64, examples: examples.len() }
 }
 
 #[cfg(test)]

@@ -7,27 +7,31 @@ use burn::tensor::{Tensor, TensorData};
 use crate::data::Purpose;
 
 /// Draws every `weight` and `bias` of `model` anew, uniformly on ±1/√(fan-in): PyTorch's default for
-/// linear and convolutional layers, with which the papers' experiments began. Everything else, such
-/// as the parameters of normalisations, keeps its value.
+/// linear and convolutional layers, with which the papers' experiments began. An embedding's fan-in is
+/// its width, as if it were the head whose transpose it may be. Everything else, such as the
+/// parameters of normalisations, keeps its value.
 ///
 /// Burn draws from its backend's generator, which on flex is one for the whole process and is asked
 /// when a parameter is first used. These draws are a function of the seed and of a parameter's place
 /// in the model alone: the same bits on every device, in any thread.
 pub fn initialise<M: Module>(model: M, seed: u64) -> M {
-    model.map(&mut Draw { seed, path: Vec::new(), drawn: 0, fan_in: 1 })
+    model.map(&mut Draw { seed, path: Vec::new(), embeds: false, drawn: 0, fan_in: 1 })
 }
 
 struct Draw {
     seed: u64,
     path: Vec<String>,
+    /// Whether the innermost module is an embedding.
+    embeds: bool,
     drawn: u64,
     /// Of the last weight: its bias comes after it.
     fan_in: usize,
 }
 
 impl ModuleMapper for Draw {
-    fn enter_module(&mut self, name: &str, _container: &str) {
+    fn enter_module(&mut self, name: &str, container: &str) {
         self.path.push(name.into());
+        self.embeds = container.ends_with("Embedding");
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
@@ -39,6 +43,7 @@ impl ModuleMapper for Draw {
         let (shape, device) = (param.lazy_shape(), param.lazy_device());
         match self.path.last().map(String::as_str) {
             // Burn's linear weights are [in, out], convolutions [out, in, height, width].
+            Some("weight") if self.embeds => self.fan_in = shape[D - 1],
             Some("weight") if D == 2 => self.fan_in = shape[0],
             Some("weight") => self.fan_in = shape.iter().skip(1).product(),
             Some("bias") => {}
@@ -56,7 +61,7 @@ impl ModuleMapper for Draw {
 
 #[cfg(test)]
 mod tests {
-    use burn::nn::LinearConfig;
+    use burn::nn::{EmbeddingConfig, LinearConfig};
     use burn::tensor::Device;
 
     use super::*;
@@ -75,6 +80,14 @@ mod tests {
         assert_eq!(first, values(1));
         assert_ne!(first, values(2));
         assert!(first.iter().all(|x| x.abs() <= 0.25) && first.iter().any(|x| x.abs() > 0.2));
+    }
+
+    #[test]
+    fn an_embedding_is_as_wide_as_its_head() {
+        let table = initialise(EmbeddingConfig::new(64, 4).init(&Device::default()), 1);
+        let values = table.weight.val().into_data().try_to_vec::<f32>().unwrap();
+        let most = values.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        assert!(most <= 0.5 && most > 0.4, "{most}");
     }
 
     #[test]

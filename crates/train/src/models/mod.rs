@@ -1,4 +1,4 @@
-//! Models for the experiments: classifiers by name, and the autoencoder.
+//! Models for the experiments: classifiers by name, a language model among them, and the autoencoder.
 //!
 //! ```
 //! use backburn_train::models::{ModelKind, size};
@@ -15,6 +15,7 @@ pub mod batch_norm;
 mod classifier;
 pub mod convnet;
 mod evaluate;
+pub mod gpt;
 mod init;
 mod kind;
 mod layers;
@@ -30,6 +31,7 @@ pub use autoencoder::Autoencoder;
 pub use classifier::Classifier;
 pub use convnet::ConvNet;
 pub use evaluate::{Evaluation, correct, evaluate};
+pub use gpt::{Gpt, GptPlan};
 pub use init::initialise;
 pub use kind::{ModelError, ModelKind};
 pub use layers::ConvNorm;

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, DeviceKind, Links, SetupError};
+use backburn_optim::{AnyAlgorithm, DeviceKind, Links, Plan, PlanChoice, Preset, SetupError};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
 use super::length::Length;
-use crate::data::{DataError, DataSet, Examples, Options, Partition, Split};
-use crate::models::ModelKind;
+use super::local::{Inner, preset};
+use crate::data::{DataError, DataSet, Examples, Options, Partition, ShortText, Split};
+use crate::models::{GptPlan, ModelKind};
 use crate::session::{OnNonFinite, Schedule, ScheduleError, StepSizes};
 
 /// Examples in a batch, at most.
@@ -43,9 +44,54 @@ pub enum ConfigError {
     /// Crops and flips of what are no images.
     #[error("`{0}` is not a set of images, and nothing else is augmented")]
     Augment(String),
+    /// A model of images, or of rows, on text.
+    #[error("`{data}` is text, which {model} does not read; a model of text is {}", GptPlan::FORM.usage)]
+    Text {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+    },
+    /// A model of text on something else.
+    #[error("`{data}` is not text, and {model} reads nothing else; there are kjv, kjv-embedded and text:FILE")]
+    NotText {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+    },
+    /// A text that is too short for the model.
+    #[error("`{data}` is too short for {model}: {source}")]
+    Short {
+        /// The data.
+        data: DataSet,
+        /// The model.
+        model: ModelKind,
+        /// How short.
+        source: ShortText,
+    },
+    /// Text, dealt by what it has not.
+    #[error("`{data}` is text and has no classes: partition must be iid, and is {partition}")]
+    Dealt {
+        /// The data.
+        data: DataSet,
+        /// How it was to be dealt.
+        partition: Partition,
+    },
     /// A method and a compressor that do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A plan that the method, or the number of workers, does not allow.
+    #[error("plan {plan}: {why}")]
+    Plan {
+        /// The plan.
+        plan: Plan,
+        /// Why not.
+        why: String,
+    },
+    /// Steps between rounds for a method that has a round at every step, or the other way round.
+    #[error("{0}")]
+    Local(String),
     /// A run that would go on with data of other contents.
     #[error("the training data is not what the run began with: {now}, which is not what it was as {was}")]
     Data {
@@ -56,7 +102,7 @@ pub enum ConfigError {
     },
     /// A run that would go on with other data, model or seed.
     #[error(
-        "a run goes on with the data, model, batch, scope, seed, overlap and link that it began with; changed: {0}"
+        "a run goes on with the data, model, batch, scope, seed, overlap, link and machines that it began with; changed: {0}"
     )]
     Changed(String),
 }
@@ -93,6 +139,17 @@ pub struct RunConfig {
     pub algorithm: AnyAlgorithm,
     /// The compressor.
     pub compressor: AnyCompressor,
+    /// Steps that workers take by themselves between two rounds, where the method is `local-sgd`, `diloco`,
+    /// `sparse-loco` or `mu-loco`; 0 is 30 for these.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub local_steps: u64,
+    /// With what, where that is not the method's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Inner>,
+    /// The step size of their rounds, where that is not the method's own: 0.7 with an outer momentum, else 1. The
+    /// schedule's is that of the steps in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer_lr: Option<f64>,
     /// What the compressor sees as one vector.
     pub scope: Scope,
     /// Parameters of fewer coordinates are sent as they are.
@@ -105,15 +162,19 @@ pub struct RunConfig {
     /// Exchange a step's gradients while the next are computed: the model moves one step late.
     #[serde(skip_serializing_if = "is_zero")]
     pub overlap: bool,
+    /// How messages get to everybody: gathered or sharded is the same to the bit. In a hierarchical run the workers of a
+    /// machine add up their gradients, and what is compressed and counted is a machine's.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub plan: PlanChoice,
     /// The device.
     pub device: DeviceKind,
     /// What happens when a gradient is not finite.
     pub on_non_finite: OnNonFinite,
-    /// How often what is reached is kept.
-    pub checkpoint_every: CheckpointEvery,
-    /// Steps between two looks at the test set, which are written with the metrics; 0 looks only at the end.
+    /// Steps from one measurement on the test part to the next; 0 measures at the end only.
     #[serde(skip_serializing_if = "is_zero")]
     pub evaluate_every: u64,
+    /// How often what is reached is kept.
+    pub checkpoint_every: CheckpointEvery,
     /// Over what length the step sizes run, where that is not the run's own: what a longer run keeps of a shorter one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_length: Option<Length>,
@@ -137,15 +198,19 @@ impl Default for RunConfig {
             steps: 0,
             algorithm: "ef-sgd:momentum=0.9".parse().expect(parsed),
             compressor: "topk:0.01".parse().expect(parsed),
+            local_steps: 0,
+            inner: None,
+            outer_lr: None,
             scope: Scope::Parameter,
             dense_below: 0,
             seed: 1,
             link: None,
             overlap: false,
+            plan: PlanChoice::Auto,
             device: DeviceKind::Auto,
             on_non_finite: OnNonFinite::Stop,
-            checkpoint_every: CheckpointEvery::default(),
             evaluate_every: 0,
+            checkpoint_every: CheckpointEvery::default(),
             schedule_length: None,
             schedule: Schedule::default(),
         }
@@ -192,8 +257,39 @@ impl RunConfig {
             return Err(ConfigError::DataDir(path.clone()));
         }
         self.algorithm.check(&self.compressor)?;
+        self.check_plan()?;
+        self.check_local()?;
         self.link.as_ref().map_or(Ok(()), |link| link.check(self.workers)).map_err(SetupError::from)?;
         Ok(self.schedule.check()?)
+    }
+
+    fn check_plan(&self) -> Result<(), ConfigError> {
+        let PlanChoice::Is(plan) = self.plan else { return Ok(()) };
+        let why = match plan {
+            Plan::Sharded if !self.algorithm.hears_mean() => {
+                format!("`{}` needs more than the mean of all messages; gather or auto serve it", self.algorithm)
+            }
+            Plan::Hierarchical { machine } if !self.workers.is_multiple_of(machine.get()) => {
+                format!("{} workers are no machines of {machine}", self.workers)
+            }
+            Plan::Hierarchical { .. } if self.algorithm.is_gossip() => {
+                format!("under `{}` every worker has weights of its own", self.algorithm)
+            }
+            Plan::Hierarchical { .. } if self.inner_optimizer().is_some() => {
+                "workers that step by themselves have no gradient to add up".into()
+            }
+            Plan::Hierarchical { .. } if self.overlap => "it does not overlap exchanges with gradients".into(),
+            _ => return Ok(()),
+        };
+        Err(ConfigError::Plan { plan, why })
+    }
+
+    /// The workers of a machine, where these add up their gradients.
+    pub(super) fn machine(&self) -> Option<usize> {
+        match self.plan {
+            PlanChoice::Is(Plan::Hierarchical { machine }) => Some(machine.get()),
+            _ => None,
+        }
     }
 
     /// Whether a run of `self` may go on as `other`: what decides its data, its model and its draws must be
@@ -218,11 +314,64 @@ impl RunConfig {
         differ("seed", &self.seed, &other.seed);
         differ("batch", &self.batch, &other.batch);
         differ("scope", &self.scope, &other.scope);
+        let inner = |config: &Self| config.inner_optimizer().map_or("none".into(), |inner| inner.to_string());
+        differ("inner", &inner(self), &inner(other));
+        differ("local_steps", &self.local_steps(), &other.local_steps());
         differ("overlap", &self.overlap, &other.overlap);
+        differ("workers a machine", &self.machine().unwrap_or(1), &other.machine().unwrap_or(1));
         differ("dense_below", &self.dense_below, &other.dense_below);
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
         if changed.is_empty() { Ok(()) } else { Err(ConfigError::Changed(changed.join("; "))) }
+    }
+
+    fn check_local(&self) -> Result<(), ConfigError> {
+        let refused = |why: String| Err(ConfigError::Local(why));
+        if preset(&self.algorithm).is_none() {
+            let given = self.local_steps > 0 || self.inner.is_some() || self.outer_lr.is_some();
+            return match given {
+                true => refused(format!(
+                    "`{}` has a round at every step: local_steps, inner and outer_lr go with {}",
+                    self.algorithm.name(),
+                    Preset::ALL.map(Preset::name).join(", ")
+                )),
+                false => Ok(()),
+            };
+        }
+        if self.overlap {
+            return refused("`overlap` exchanges every step's gradients, and local steps exchange none".into());
+        }
+        if self.model.has_batch_norm() {
+            return refused(format!(
+                "`{}` has batch normalisation, whose statistics local steps do not share",
+                self.model
+            ));
+        }
+        let lr = self.outer_lr();
+        if !(lr > 0.0 && lr <= f64::from(f32::MAX)) {
+            return Err(ScheduleError::StepSize(lr).into());
+        }
+        Ok(())
+    }
+
+    /// Steps between two rounds.
+    pub fn local_steps(&self) -> u64 {
+        match (preset(&self.algorithm), self.local_steps) {
+            (None, _) => 1,
+            (Some(_), 0) => 30,
+            (Some(_), steps) => steps,
+        }
+    }
+
+    /// The optimizer between two rounds, where there is one.
+    pub fn inner_optimizer(&self) -> Option<Inner> {
+        preset(&self.algorithm).map(|preset| self.inner.unwrap_or(Inner::of(preset)))
+    }
+
+    /// The step size of the rounds of local methods.
+    pub fn outer_lr(&self) -> f64 {
+        let momentum = matches!(preset(&self.algorithm), Some(Preset::DiLoCo | Preset::MuLoCo));
+        self.outer_lr.unwrap_or(if momentum { 0.7 } else { 1.0 })
     }
 
     /// How long it is.
@@ -255,6 +404,23 @@ impl RunConfig {
         self.data.load(&Options { data_dir, ..options.clone() })
     }
 
+    /// The data as the model reads them: text in windows of its context.
+    ///
+    /// # Errors
+    /// Where it reads no such data, or they cannot be dealt so.
+    pub fn fit(&self, split: Split<Examples>) -> Result<Split<Examples>, ConfigError> {
+        let (data, model, partition) = (self.data.clone(), self.model, self.partition);
+        match (model.context(), split.train.are_text()) {
+            (None, true) => Err(ConfigError::Text { data, model }),
+            (Some(_), false) => Err(ConfigError::NotText { data, model }),
+            (None, false) => Ok(split),
+            (Some(_), true) if partition != Partition::Iid => Err(ConfigError::Dealt { data, partition }),
+            (Some(context), true) => {
+                split.with_context(context).map_err(|source| ConfigError::Short { data, model, source })
+            }
+        }
+    }
+
     /// Of all workers together.
     fn examples_a_step(&self) -> f64 {
         self.workers as f64 * self.batch as f64
@@ -280,6 +446,28 @@ mod tests {
     }
 
     #[test]
+    fn plans_that_cannot_be_say_why() {
+        let of = |plan: &str, algorithm: &str, workers: usize| {
+            let (plan, algorithm) = (plan.parse().unwrap(), algorithm.parse().unwrap());
+            let config = RunConfig { plan, algorithm, workers, ..RunConfig::default() };
+            config.check().map_err(|error| error.to_string())
+        };
+        for plan in ["auto", "gather", "sharded", "hierarchical:2", "hierarchical:4"] {
+            of(plan, "ef-sgd", 4).unwrap();
+            let config = RunConfig { plan: plan.parse().unwrap(), ..RunConfig::default() };
+            assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
+        }
+        for (plan, algorithm, says) in [
+            ("sharded", "beer", "plan sharded: `beer"),
+            ("hierarchical:3", "ef-sgd", "plan hierarchical:3: 4 workers are no machines of 3"),
+            ("hierarchical:2", "beer", "every worker has weights of its own"),
+        ] {
+            let said = of(plan, algorithm, 4).unwrap_err();
+            assert!(said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
     fn one_length_counts_and_two_are_refused() {
         let config = RunConfig { steps: 3, epochs: 50.0, ..RunConfig::default() };
         let text = config.to_toml();
@@ -297,6 +485,38 @@ mod tests {
         let at = |config: &RunConfig, step| config.step_sizes(1000).at(step, config.steps_for(1000));
         assert_eq!([at(&config, 99), at(&longer, 99), at(&longer, 999)], [0.0005, 0.05, 0.0005]);
         assert_eq!([at(&kept, 49), at(&kept, 99), at(&kept, 100), at(&kept, 999)], [0.05, 0.0005, 0.0005, 0.0005]);
+    }
+
+    #[test]
+    fn text_goes_with_a_model_of_text_and_nothing_else_does() {
+        let config = |data: &str, model: &str| {
+            let (data, model) = (data.parse().unwrap(), model.parse().unwrap());
+            RunConfig { data, model, ..RunConfig::default() }
+        };
+        let fit = |config: &RunConfig| {
+            config.fit(config.load_data(&Options { offline: true, ..Options::default() }).unwrap())
+        };
+        let split = fit(&config("kjv-embedded", "gpt:context=64")).unwrap();
+        assert_eq!((split.train.shape(), split.train.len(), split.test.len()), ([1, 1, 64], 4218, 468));
+        let place = tempfile::tempdir().unwrap();
+        let short = place.path().join("short.txt");
+        std::fs::write(&short, "In the beginning").unwrap();
+        let dealt = RunConfig { partition: Partition::ByClass, ..config("kjv-embedded", "gpt") };
+        for (config, words) in [
+            (
+                config("kjv-embedded", "convnet"),
+                "`kjv-embedded` is text, which convnet does not read; a model of text is gpt[:",
+            ),
+            (config("fashion-embedded", "gpt"), "there are kjv, kjv-embedded and text:FILE"),
+            (
+                config(&format!("text:{}", short.display()), "gpt"),
+                "it has 16 bytes: 15 to train on and 1 to measure on",
+            ),
+            (dealt, "partition must be iid, and is by-class"),
+        ] {
+            let refused = fit(&config).unwrap_err().to_string();
+            assert!(refused.contains(words), "{refused}");
+        }
     }
 
     #[test]

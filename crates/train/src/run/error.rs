@@ -104,6 +104,14 @@ pub enum RunError {
         /// Processes.
         ranks: usize,
     },
+    /// Machines that have neither whole processes nor are whole parts of one.
+    #[error("machines of {machine} workers are not made of ranks that have {seats} each")]
+    Machines {
+        /// Workers a machine.
+        machine: usize,
+        /// Workers a process.
+        seats: usize,
+    },
     /// A file that another process has written and this one does not see.
     #[error("`{}` was written by its rank, and rank 0 does not see it: all ranks must write into one folder", .path.display())]
     NotShared {

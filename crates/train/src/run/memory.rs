@@ -91,7 +91,7 @@ impl Estimate {
         let exchange = n * d * (1.0 + 2.0 * footprint.said) + 2.0 * d;
         let activations = 4.0 * config.model.activations(shape, classes) as f64;
         // Without a backward pass a layer's go when the next has them.
-        let pass = (1.5 * activations * config.batch as f64).max(0.25 * activations * EVALUATED as f64);
+        let pass = (1.5 * activations * config.batch as f64).max(0.25 * activations * split.test.a_pass() as f64);
         // Shares and orders of them, each twice; and what every worker keeps of every parameter.
         let places = 40.0 * split.train.len() as f64 + n * (1000.0 + 300.0 * size.tensors as f64);
         let data = (split.train.bytes() + split.test.bytes()) as f64;
@@ -127,9 +127,6 @@ impl Estimate {
         }
     }
 }
-
-/// Images a pass where a model is measured.
-const EVALUATED: usize = 256;
 
 /// `about 1.3 GB of memory (what methods keep 0.8 GB, …)`: the parts that count.
 impl fmt::Display for Estimate {

@@ -1,5 +1,6 @@
 //! What a run wrote of every step.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
@@ -12,6 +13,25 @@ use super::error::RunError;
 use super::folder::{METRICS, RunFolder};
 use crate::models::Evaluation;
 use crate::session::Step;
+
+/// What a model came to on the test part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// Loss and accuracy.
+    pub evaluation: Evaluation,
+    /// Whether of text, whose loss has a perplexity.
+    pub text: bool,
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Evaluation { loss, accuracy, .. } = self.evaluation;
+        match self.text {
+            true => write!(f, "validation loss {loss:.4}, perplexity {:.3}", self.evaluation.perplexity()),
+            false => write!(f, "test loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy),
+        }
+    }
+}
 
 /// `metrics.jsonl`: a line a step.
 #[derive(Debug)]
@@ -49,6 +69,8 @@ pub struct Line {
     pub test_loss: Option<f64>,
     /// The share of the test set that is classified rightly after the step.
     pub test_accuracy: Option<f64>,
+    /// e to that loss, of text.
+    pub perplexity: Option<f64>,
 }
 
 impl Metrics {
@@ -109,13 +131,13 @@ impl Metrics {
         self.missing
     }
 
-    /// Writes a step's line, with what was seen on the test set where that was looked at.
+    /// Writes a step's line; with what was measured after it on the test part, where that was done.
     pub fn write(
         &mut self,
         step: &Step,
         seen: &Observation,
         on_link: Option<OnLink>,
-        tested: Option<Evaluation>,
+        measured: Option<&Measured>,
     ) -> Result<(), RunError> {
         let mut line = json!({
             "step": step.number,
@@ -131,8 +153,11 @@ impl Metrics {
         if let Some(on_link) = on_link {
             line["seconds_on_link"] = json!(on_link);
         }
-        if let Some(Evaluation { loss, accuracy, .. }) = tested {
-            (line["test_loss"], line["test_accuracy"]) = (json!(loss), json!(accuracy));
+        if let Some(Measured { evaluation, text }) = measured {
+            (line["test_loss"], line["test_accuracy"]) = (json!(evaluation.loss), json!(evaluation.accuracy));
+            if *text {
+                line["perplexity"] = json!(evaluation.perplexity());
+            }
         }
         let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
         written.map_err(|source| SnapshotError::Io { action: "write", path: self.path.clone(), source }.into())

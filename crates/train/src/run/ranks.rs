@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use backburn_optim::{Observation, Traffic, Transport, TransportError};
@@ -18,6 +19,8 @@ pub struct Ranks {
     rank: usize,
     size: usize,
     transport: Arc<Mutex<dyn Transport + Send>>,
+    /// Bytes sent to each other process, summed.
+    sent: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Ranks {
@@ -30,7 +33,7 @@ impl Ranks {
     /// The processes that this transport joins.
     pub fn new(transport: impl Transport + Send + 'static) -> Self {
         let (rank, size) = (transport.rank(), transport.size());
-        Self { rank, size, transport: Arc::new(Mutex::new(transport)) }
+        Self { rank, size, transport: Arc::new(Mutex::new(transport)), sent: Arc::default() }
     }
 
     /// Whether this process writes what a run writes once: metrics, weights, the summary.
@@ -57,7 +60,17 @@ impl Ranks {
     /// What every process says, in their order.
     fn say(&self, own: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
         let all: Vec<usize> = (0..self.size).collect();
-        self.lock().exchange(own, &all)
+        self.clone().exchange(own, &all)
+    }
+
+    /// Bytes that all processes have sent to each other so far, whatever they were about: what a network between them has
+    /// carried, but for its own headers.
+    pub(super) fn sent(&self) -> Result<u64, TransportError> {
+        Ok(self.share(&self.sent.load(Ordering::Relaxed))?.into_iter().sum())
+    }
+
+    fn count(&self, bytes: usize, listeners: usize) {
+        self.sent.fetch_add((bytes * listeners) as u64, Ordering::Relaxed);
     }
 
     /// What every process says, as JSON.
@@ -152,10 +165,18 @@ impl Transport for Ranks {
     }
 
     fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
+        self.count(message.len(), from.iter().filter(|rank| **rank != self.rank).count());
         self.lock().exchange(message, from)
     }
 
+    fn all_to_all(&mut self, messages: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
+        let own = messages.get(self.rank).map_or(0, Vec::len);
+        self.count(messages.iter().map(Vec::len).sum::<usize>() - own, 1);
+        self.lock().all_to_all(messages)
+    }
+
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
+        self.count(1, self.size - 1);
         self.lock().all(yes)
     }
 }

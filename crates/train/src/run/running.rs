@@ -135,7 +135,9 @@ impl Run {
         }
         drop(hold);
         trainer.trains_mut().settle()?;
-        let summary = trainer.summary(trainer.trains().evaluate()?);
+        let between = self.ranks.as_ref().map(Ranks::sent).transpose()?;
+        let mut summary = trainer.summary(trainer.trains().evaluate()?);
+        summary.megabytes_between = between.map(|bytes| bytes as f64 / 1e6);
         let writes = folder.as_ref().filter(|_| self.is_first());
         self.together(writes.map_or(Ok(()), |folder| folder.save_summary(&summary)))?;
         reporter.over();
@@ -157,7 +159,7 @@ impl Run {
 
     /// The data, where there is memory for all that they take.
     fn prepare(&self, keeps: bool, reporter: &mut dyn Reporter) -> Result<Split<Examples>, RunError> {
-        let split = self.config.load_data(&self.options)?;
+        let split = self.config.fit(self.config.load_data(&self.options)?)?;
         let workers = match &self.ranks {
             None => self.config.workers,
             Some(ranks) => ranks.seats(self.config.workers)?.len(),

@@ -25,9 +25,6 @@ pub(super) struct Serving<'a> {
     pub statistics: Vec<Option<Vec<f32>>>,
 }
 
-/// Examples a pass where a whole shard is read.
-const SWEEP: usize = 256;
-
 impl Serving<'_> {
     fn restored(&self, model: &Classifier) -> Result<Classifier, RoundError> {
         batch_norm::with_statistics(model.clone(), self.common).map_err(RoundError::host)
@@ -55,7 +52,7 @@ impl ModuleHost<Classifier> for Serving<'_> {
         let model = self.restored(at)?;
         let key = |draw: &Draw| self.augment.then_some(draw.key);
         let parts: Vec<_> = if batches == 0 {
-            self.shards[worker].chunks(SWEEP).map(|c| (c.to_vec(), None)).collect()
+            self.shards[worker].chunks(self.examples.a_pass()).map(|c| (c.to_vec(), None)).collect()
         } else {
             while self.draws[worker].len() < batches {
                 let draw = self.samplers[worker].next_draw();
@@ -77,7 +74,7 @@ impl ModuleHost<Classifier> for Serving<'_> {
         let device = self.device.clone().inner();
         let shard = &self.shards[worker];
         let mut sum = 0.0;
-        for indices in shard.chunks(SWEEP) {
+        for indices in shard.chunks(self.examples.a_pass()) {
             let batch = self.examples.batch(indices, None, &device);
             let loss = model.loss(batch.images, batch.targets).into_scalar::<f32>();
             sum += f64::from(loss) * indices.len() as f64;

@@ -1,9 +1,7 @@
 //! What a run came to.
 
-use backburn_optim::{DeviceKind, OnLink};
+use backburn_optim::{Bytes, DeviceKind, OnLink};
 use serde::{Deserialize, Serialize};
-
-use crate::session::MeanBytes;
 
 /// What a run came to: `summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,11 +16,14 @@ pub struct Summary {
     /// The mean loss on the test set.
     #[serde(deserialize_with = "or_nan")]
     pub test_loss: f64,
-    /// The fraction of the test set that is classified rightly.
+    /// The fraction of the test set that is classified rightly; of text, of the bytes that are told from what is before.
     #[serde(deserialize_with = "or_nan")]
     pub test_accuracy: f64,
+    /// Of text: e to the power of the loss on the test set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perplexity: Option<f64>,
     /// Megabytes (10⁶ bytes) a worker sent and received from a server, from the encoded messages.
-    pub megabytes: MeanBytes,
+    pub megabytes: Bytes<f64>,
     /// Bytes up without compression over bytes up.
     #[serde(deserialize_with = "or_nan")]
     pub compression_ratio: f64,
@@ -31,6 +32,10 @@ pub struct Summary {
     /// Seconds that all exchanges take on the configuration's links, computing not included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_on_link: Option<OnLink>,
+    /// Megabytes that the processes of the run have sent to each other in its steps, reports and all: what a network has
+    /// carried, but for its own headers. None where there is one process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub megabytes_between: Option<f64>,
     /// Trainable parameters.
     pub parameters: u64,
     /// The device.

@@ -53,10 +53,12 @@ impl Trainer {
             train_loss: so_far.loss,
             test_loss: evaluation.loss,
             test_accuracy: evaluation.accuracy,
+            perplexity: workers.split().test.are_text().then(|| evaluation.perplexity()),
             megabytes: so_far.bytes.megabytes(),
             compression_ratio: if so_far.bytes.up > 0.0 { dense / so_far.bytes.up } else { f64::NAN },
             seconds: so_far.seconds,
             seconds_on_link: workers.on_link(),
+            megabytes_between: None,
             parameters: workers.group().layout().len() as u64,
             device: workers.device_kind(),
         }

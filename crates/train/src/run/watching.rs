@@ -76,18 +76,26 @@ impl Watch<Workers> for Watching<'_> {
     }
 
     fn after(&mut self, trainer: &mut Trainer, step: &Step) -> Result<(), RunError> {
+        let (taken, steps) = trainer.progress();
+        let every = trainer.trains().config().evaluate_every;
+        let measured = match every > 0 && taken.is_multiple_of(every) {
+            true => {
+                trainer.trains_mut().settle()?;
+                Some(trainer.trains().measure()?)
+            }
+            false => None,
+        };
         // All processes look, and the first one writes.
         if self.folder.is_some() {
             let seen = trainer.trains_mut().observe_all()?;
             if let Some(metrics) = &mut self.metrics {
-                let (workers, (taken, _)) = (trainer.trains(), trainer.progress());
-                let every = workers.config().evaluate_every;
-                let tested = (every > 0 && taken.is_multiple_of(every)).then(|| workers.evaluate()).transpose()?;
-                metrics.write(step, &seen, workers.step_on_link(), tested)?;
+                metrics.write(step, &seen, trainer.trains().step_on_link(), measured.as_ref())?;
             }
         }
-        let (taken, steps) = trainer.progress();
         self.reporter.stepped(step, steps);
+        if let Some(measured) = measured {
+            self.reporter.said(&format!("step {taken}: {measured}"));
+        }
         let workers = trainer.trains();
         let since = match workers.ranks() {
             None => self.kept.elapsed(),

@@ -1,22 +1,26 @@
 //! Workers that train a classifier: all n simulated in this process, or its share of them.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Mail, ModuleHost, Observation, OnLink, Round,
-    RoundError, Snapshot, SnapshotError, Traffic,
+    Bytes, DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Machines, Mail, ModuleHost, Observation,
+    OnLink, Round, RoundError, Snapshot, SnapshotError, Traffic,
 };
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
+use super::local::Rounds;
+use super::machine::Machine;
+use super::metrics::Measured;
 use super::parts::{CURSOR, PENDING};
 use super::ranks::{Ranks, Report, Wish};
 use super::serving::Serving;
 use crate::data::{Cursor, Examples, Sampler, Split};
 use crate::models::{Classifier, Evaluation, batch_norm, evaluate};
-use crate::session::{MeanBytes, Stepped, Trains};
+use crate::session::{Keeps, Stepped, Trains};
 
 /// n workers, their shares of the data, and one model. Of n processes each has a share of them; what they come to, and
 /// every bit of it, is the same.
@@ -24,6 +28,10 @@ pub struct Workers {
     config: RunConfig,
     /// The processes that have the others.
     ranks: Option<Ranks>,
+    /// The workers of this process.
+    seats: Range<usize>,
+    /// Where those of a machine add up their gradients.
+    machine: Option<Machine>,
     device: Device,
     device_kind: DeviceKind,
     split: Split<Examples>,
@@ -34,7 +42,7 @@ pub struct Workers {
     /// Where the samplers were before the last step.
     before: Vec<Sampler>,
     model: Classifier,
-    group: Group<Post>,
+    rounds: Rounds,
     /// The common batch statistics.
     statistics: Vec<f32>,
     /// Each own worker's gradient of the last step, where it is exchanged during the next.
@@ -82,8 +90,9 @@ impl Workers {
         }
     }
 
-    fn build(config: RunConfig, mut split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
+    fn build(config: RunConfig, split: Split<Examples>, ranks: Option<Ranks>) -> Result<Self, RunError> {
         config.check()?;
+        let mut split = config.fit(split)?;
         if config.augment && !split.train.are_images() {
             return Err(ConfigError::Augment(config.data.to_string()).into());
         }
@@ -97,16 +106,29 @@ impl Workers {
             .map(|(w, shard)| Sampler::new(shard.clone(), config.batch, config.seed, w as u32))
             .collect::<Result<Vec<_>, _>>()?;
         let model = config.model.build(split.train.shape(), split.train.classes(), config.seed, &device)?;
-        let mail: Post = match &ranks {
-            None => Box::new(InProcess::new(config.workers)),
-            Some(ranks) => Box::new(Encoded::with_seats(ranks.clone(), ranks.seats(config.workers)?.len())),
+        let seats = ranks.as_ref().map_or(Ok(0..config.workers), |ranks| ranks.seats(config.workers))?;
+        let of_machine = |workers| Machine::new(workers, &seats, ranks.as_ref());
+        let machine = config.machine().map(of_machine).transpose()?;
+        // Who speaks: a machine, or a worker.
+        let speakers = |workers: usize| workers / config.machine().unwrap_or(1);
+        let links = || config.link.as_ref().map(|links| links.of_machines(config.machine().unwrap_or(1)));
+        let mail: Post = match (&ranks, machine.as_ref().map_or(1, Machine::processes)) {
+            (None, _) => Box::new(InProcess::new(speakers(config.workers))),
+            (Some(ranks), 1) => {
+                Box::new(Encoded::with_seats(ranks.clone(), speakers(seats.len())).with_plan(config.plan, links()))
+            }
+            (Some(ranks), n) => Box::new(Encoded::new(Machines::new(ranks.clone(), n)).with_plan(config.plan, links())),
         };
         let group = GroupConfig::any(config.algorithm.clone(), config.compressor.clone())
-            .with_workers(config.workers)
+            .with_workers(speakers(config.workers))
             .with_seed(config.seed)
             .with_scope(config.scope)
             .with_dense_below(config.dense_below)
             .init_with(mail, &model)?;
+        if config.inner_optimizer().is_some() && ranks.is_some() {
+            return Err(ConfigError::Local("local steps run in one process so far".into()).into());
+        }
+        let rounds = Rounds::new(group, &model, config.inner_optimizer(), config.local_steps())?;
         let statistics = batch_norm::statistics(&model);
         let before = samplers.clone();
         let on_link = config.link.as_ref().map(|_| Default::default());
@@ -114,6 +136,8 @@ impl Workers {
         Ok(Self {
             config,
             ranks,
+            seats,
+            machine,
             device,
             device_kind,
             split,
@@ -122,7 +146,7 @@ impl Workers {
             samplers,
             before,
             model,
-            group,
+            rounds,
             statistics,
             pending: None,
             pended: None,
@@ -141,12 +165,20 @@ impl Workers {
         self.evaluate_on(&self.split.test)
     }
 
+    /// As [`evaluate`](Self::evaluate), with what the numbers are of.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn measure(&self) -> Result<Measured, RunError> {
+        Ok(Measured { evaluation: self.evaluate()?, text: self.split.test.are_text() })
+    }
+
     /// As [`evaluate`](Self::evaluate), on other examples.
     ///
     /// # Errors
     /// As there.
     pub fn evaluate_on(&self, examples: &Examples) -> Result<Evaluation, RunError> {
-        Ok(evaluate(&self.model()?, examples, 256, &self.device.clone().inner()))
+        Ok(evaluate(&self.model()?, examples, &self.device.clone().inner()))
     }
 
     /// What is trained on, and measured on.
@@ -156,7 +188,7 @@ impl Workers {
 
     /// Measures what every worker of this process owes.
     pub fn observe(&mut self) -> Observation {
-        self.group.observe()
+        self.rounds.group_mut().observe()
     }
 
     /// Measures what every worker owes; all processes call it together.
@@ -164,7 +196,10 @@ impl Workers {
     /// # Errors
     /// Where these do not hear each other.
     pub fn observe_all(&mut self) -> Result<Observation, RunError> {
-        let own = self.group.observe();
+        let own = match self.machine.as_ref().is_none_or(Machine::leads) {
+            true => self.rounds.group_mut().observe(),
+            false => Observation { residual_norms: vec![], contractions: vec![], densities: vec![] },
+        };
         Ok(match &self.ranks {
             None => own,
             Some(ranks) => ranks.observe(&own)?,
@@ -192,17 +227,53 @@ impl Workers {
     /// Where they do not hear each other.
     pub fn settle(&mut self) -> Result<(), RunError> {
         let Some(ranks) = self.ranks.as_ref().filter(|_| self.config.algorithm.is_gossip()) else { return Ok(()) };
-        let cluster = self.group.cluster();
+        let cluster = self.rounds.group().cluster();
         let own: Vec<&[f32]> = cluster.seats().filter_map(|w| cluster.node(w)).map(|x| x.as_slice()).collect();
         let nodes = ranks.nodes(&own)?;
-        let d = self.group.layout().len();
+        let d = self.rounds.group().layout().len();
         if nodes.len() != self.config.workers || nodes.iter().any(|x| x.len() != d) {
             let why = format!("{} nodes for {} workers", nodes.len(), self.config.workers);
             return Err(backburn_optim::TransportError::new(why).into());
         }
         let mean = backburn_optim::mean_of_nodes(nodes.iter().map(Vec::as_slice));
-        self.model = self.group.with_parameters(self.model.clone(), mean.as_slice()).map_err(SnapshotError::from)?;
+        let group = self.rounds.group();
+        self.model = group.with_parameters(self.model.clone(), mean.as_slice()).map_err(SnapshotError::from)?;
         Ok(())
+    }
+
+    /// A step of every worker by itself, and with the last of them a round.
+    fn local_step(&mut self, lr: f64) -> Result<Stepped, RunError> {
+        let n = self.config.workers;
+        let Rounds::Local(local) = &mut self.rounds else { unreachable!("the caller has looked") };
+        let mut host = Serving {
+            examples: &self.split.train,
+            shards: &self.shards,
+            samplers: &mut self.samplers,
+            augment: self.config.augment,
+            device: &self.device,
+            common: &self.statistics,
+            draws: vec![Vec::new(); n],
+            losses: vec![None; n],
+            statistics: vec![None; n],
+        };
+        let due = local.is_due();
+        if !due {
+            local.inner_step(lr, |worker, replica| host.gradient(worker, replica, 1))?;
+        }
+        let losses = host.losses;
+        if !due {
+            self.loss = mean(&losses);
+        }
+        let traffic = if local.is_due() { Some(local.exchange(self.config.outer_lr())?) } else { None };
+        self.model = local.model().clone();
+        self.granted = self.wish;
+        let bytes = traffic.as_ref().map_or(Bytes::default(), Traffic::per_worker);
+        if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
+            let load = |traffic: &Traffic| Load::of(traffic, 4.0 * local.group().layout().len() as f64);
+            *last = traffic.as_ref().map_or(OnLink::default(), |traffic| OnLink::of(&load(traffic), links));
+            *sum += *last;
+        }
+        Ok(Stepped { loss: self.loss, bytes })
     }
 
     /// The gradients that were pending; for another number of workers than then, each has their mean.
@@ -212,7 +283,7 @@ impl Workers {
         if !snapshot.texts.keys().any(|name| name.starts_with(PENDING)) {
             return Ok(None);
         }
-        let d = self.group.layout().len();
+        let d = self.rounds.group().layout().len();
         let read = |worker: usize| {
             let name = format!("{PENDING}{worker}");
             let vector = snapshot.vector(&name)?;
@@ -223,7 +294,7 @@ impl Workers {
                 false => Err(damaged(format!("`{name}` is no gradient of {d} numbers"))),
             }
         };
-        let seats = self.group.cluster().seats();
+        let seats = self.rounds.group().cluster().seats();
         if saved == self.config.workers {
             return seats.map(read).collect::<Result<_, _>>().map(Some);
         }
@@ -268,16 +339,16 @@ impl Workers {
     /// # Errors
     /// Where the model is another than the group's.
     pub fn first_non_finite(&self) -> Result<Option<String>, RunError> {
-        let x = self.group.parameters(&self.model).map_err(SnapshotError::from)?;
+        let x = self.rounds.group().parameters(&self.model).map_err(SnapshotError::from)?;
         let bad = x.first_non_finite();
-        let path = bad.and_then(|at| self.group.layout().parameter_at(at)).map(|p| p.path.clone());
+        let path = bad.and_then(|at| self.rounds.group().layout().parameter_at(at)).map(|p| p.path.clone());
         let statistics = || self.statistics.iter().any(|x| !x.is_finite()).then(|| "batch statistics".into());
         Ok(path.or_else(statistics))
     }
 
     /// The workers' methods and what they owe.
     pub fn group(&self) -> &Group<Post> {
-        &self.group
+        self.rounds.group()
     }
 
     /// Seconds that the last step's exchange takes on the configuration's [links](RunConfig::link), batch statistics
@@ -308,7 +379,7 @@ impl Workers {
 
     /// The bytes of one uncompressed step: every unit dense, and the batch statistics.
     pub fn dense_bytes(&self) -> f64 {
-        let units = self.group.layout().units().iter();
+        let units = self.rounds.group().layout().units().iter();
         let bytes: usize = units.map(|u| Payload::floats(vec![0.0; u.len()]).num_bytes()).sum();
         let beside = batch_statistics_bytes(&self.statistics);
         message_bytes(&Message::new()) as f64 + bytes as f64 + beside
@@ -333,6 +404,10 @@ impl Trains for Workers {
         let n = self.config.workers;
         self.before.clone_from(&self.samplers);
         self.pended.clone_from(&self.pending);
+        let group = match &mut self.rounds {
+            Rounds::Each(group) => group,
+            Rounds::Local(_) => return self.local_step(lr),
+        };
         let mut host = Serving {
             examples: &self.split.train,
             shards: &self.shards,
@@ -344,9 +419,12 @@ impl Trains for Workers {
             losses: vec![None; n],
             statistics: vec![None; n],
         };
-        let outcome = match self.config.overlap {
-            false => self.group.round_with(lr, &self.model, &mut host).map(Some),
-            true => overlapped(&mut self.group, lr, &self.model, &mut host, &mut self.pending),
+        let outcome = match (&self.machine, self.config.overlap) {
+            (Some(machine), _) => {
+                added_up(group, lr, &self.model, &mut host, (machine, &self.seats, self.ranks.as_ref()))
+            }
+            (None, false) => group.round_with(lr, &self.model, &mut host).map(Some),
+            (None, true) => overlapped(group, lr, &self.model, &mut host, &mut self.pending),
         };
         let (losses, statistics) = (host.losses, host.statistics);
         let diverged = outcome.as_ref().err().filter(|e| e.is_divergence()).map(ToString::to_string);
@@ -368,8 +446,8 @@ impl Trains for Workers {
         };
         let unknown = || backburn_optim::TransportError::new("not every rank says what it has sent");
         let traffic = traffic.ok_or_else(unknown)?;
-        let mut bytes = MeanBytes::from(&traffic);
-        let load = Load::of(&traffic, 4.0 * self.group.layout().len() as f64);
+        let mut bytes = traffic.per_worker();
+        let load = Load::of(&traffic, 4.0 * self.rounds.group().layout().len() as f64);
         if let Some(round) = round {
             self.model = round.apply(self.model.clone());
         }
@@ -377,10 +455,11 @@ impl Trains for Workers {
         if !seen.is_empty() {
             self.statistics = batch_norm::average(&seen)?;
             let beside = batch_statistics_bytes(&self.statistics);
-            bytes += MeanBytes { up: beside, down: beside };
+            bytes += Bytes { up: beside, down: beside };
         }
         if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
-            *last = OnLink::of(&load.with_beside(batch_statistics_bytes(&self.statistics)), links);
+            let links = links.of_machines(self.config.machine().unwrap_or(1));
+            *last = OnLink::of(&load.with_beside(batch_statistics_bytes(&self.statistics)), &links);
             *sum += *last;
         }
         Ok(Stepped { loss: self.loss, bytes })
@@ -399,26 +478,33 @@ impl Trains for Workers {
         if let Some((last, _)) = &mut self.on_link {
             *last = OnLink::default();
         }
-        Stepped { loss: self.loss, bytes: MeanBytes::default() }
+        Stepped { loss: self.loss, bytes: Bytes::default() }
     }
+}
 
+impl Keeps for Workers {
     /// Weights, residuals, momenta, memos, random streams (by their seed and step), positions in the data, batch
     /// statistics.
     fn snapshot(&mut self) -> Result<Snapshot, RunError> {
         self.settle()?;
         // With the common statistics, not those that the last forward pass here has left in the layers.
-        let mut snapshot = self.group.snapshot(&self.model()?)?;
+        let model = self.model()?;
+        let mut snapshot = self.rounds.snapshot(&model)?;
+        if self.machine.as_ref().is_some_and(|machine| !machine.leads()) {
+            // Whoever speaks for the machine keeps its state.
+            drop(snapshot.take_own());
+        }
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         snapshot.texts.insert("config".into(), self.config.to_toml());
         snapshot.texts.insert(DIGEST.into(), self.digest().into());
         if let Some(OnLink { gather, sharded, dense }) = self.on_link() {
             ON_LINK.into_iter().zip([gather, sharded, dense]).for_each(|(name, s)| snapshot.set_real(name, s));
         }
-        for worker in self.group.cluster().seats() {
+        for worker in self.seats.clone() {
             let cursor = serde_json::to_string(&self.samplers[worker].cursor()).expect("a cursor is plain numbers");
             snapshot.texts.insert(format!("{CURSOR}{worker}"), cursor);
         }
-        for (worker, gradient) in self.group.cluster().seats().zip(self.pending.iter().flatten()) {
+        for (worker, gradient) in self.rounds.group().cluster().seats().zip(self.pending.iter().flatten()) {
             let missing = serde_json::to_string(&gradient.missing).expect("indices");
             snapshot.texts.insert(format!("{PENDING}{worker}"), missing);
             snapshot.vectors.insert(format!("{PENDING}{worker}"), gradient.vector.as_slice().to_vec());
@@ -436,8 +522,8 @@ impl Trains for Workers {
             return Err(ConfigError::Data { was: was.data, now: self.config.data.clone() }.into());
         }
         let mut samplers = self.samplers.clone();
-        if snapshot.number("cluster.workers")? == self.config.workers as u64 {
-            for worker in self.group.cluster().seats() {
+        if was.workers == self.config.workers {
+            for worker in self.seats.clone() {
                 let cursor: Cursor = serde_json::from_str(snapshot.text(&format!("{CURSOR}{worker}"))?)
                     .map_err(|e| damaged(format!("worker {worker}'s place in the data: {e}")))?;
                 samplers[worker] = Sampler::resume(self.shards[worker].clone(), self.config.batch, cursor)?;
@@ -451,7 +537,7 @@ impl Trains for Workers {
         }
         let statistics = snapshot.vector("batch-statistics")?.to_vec();
         batch_norm::with_statistics(self.model.clone(), &statistics)?;
-        self.model = self.group.restore(self.model.clone(), snapshot)?;
+        self.model = self.rounds.restore(self.model.clone(), snapshot)?;
         (self.samplers, self.statistics, self.on_link) = (samplers, statistics, on_link);
         (self.pending, self.pended) = (pending, None);
         Ok(())
@@ -482,6 +568,20 @@ fn overlapped(
     let flat = seats.zip(fresh).zip(&models).map(|((worker, grads), at)| group.flatten(at, worker, grads));
     *pending = Some(flat.collect::<Result<_, _>>()?);
     outcome
+}
+
+/// One step on the mean gradient of each machine.
+fn added_up(
+    group: &mut Group<Post>,
+    lr: f64,
+    model: &Classifier,
+    host: &mut Serving<'_>,
+    (machine, seats, ranks): (&Machine, &Range<usize>, Option<&Ranks>),
+) -> Result<Option<Round>, RoundError> {
+    let of = |worker: usize| host.gradient(worker, model, 1).and_then(|grads| group.flatten(model, worker, grads));
+    let own = seats.clone().map(of).collect();
+    let means = machine.add_up(own, ranks)?;
+    group.round_flat(lr, model, means.into_iter().map(Some).collect()).map(Some)
 }
 
 /// An error of a round as all processes see it: they tell a divergence from other failures alike.

@@ -18,7 +18,7 @@ use super::metric::Meter;
 use super::progress::{Follower, GroupProgress};
 use crate::burn::asks_one_gradient;
 use crate::burn::batch_norm::{self, StatisticsError};
-use crate::{Group, GroupConfig, RoundError, SetupError, Snapshot, SnapshotError};
+use crate::{Bytes, Group, GroupConfig, RoundError, SetupError, Snapshot, SnapshotError};
 
 /// Trains on n simulated workers that exchange compressed gradients. Each has one contiguous shard of
 /// the training loader's data.
@@ -152,8 +152,7 @@ struct Workers<M: LearnerModel> {
     group: Group,
     learner: Learner<M>,
     statistics: Vec<f32>,
-    /// Up and down.
-    bytes: [f64; 2],
+    bytes: Bytes<f64>,
     meter: Arc<Meter>,
     contraction: bool,
 }
@@ -167,7 +166,7 @@ impl<M: LearnerModel> Workers<M> {
         }
         let statistics = batch_norm::statistics(&model);
         let (meter, contraction) = (strategy.meter.clone(), strategy.contraction);
-        Ok(Self { group, learner, statistics, bytes: [0.0; 2], meter, contraction })
+        Ok(Self { group, learner, statistics, bytes: Bytes::default(), meter, contraction })
     }
 
     /// One step on one batch a worker; gives what the model said of each.
@@ -184,11 +183,12 @@ impl<M: LearnerModel> Workers<M> {
         let lr = self.learner.lr_current();
         let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
         let round = self.group.round(lr, &model, grads)?;
-        let traffic = [round.traffic().up_per_worker(), round.traffic().down_per_worker()];
+        let mut bytes = round.traffic().per_worker();
         let beside = if self.statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(self.statistics.len()) };
-        self.bytes.iter_mut().zip(traffic).for_each(|(sum, bytes)| *sum += bytes + beside);
+        bytes += Bytes { up: beside, down: beside };
+        self.bytes += bytes;
         let contraction = if self.contraction { self.group.observe().contraction() } else { None };
-        self.meter.step(traffic[0] + beside, traffic[1] + beside, contraction);
+        self.meter.step(bytes, contraction);
         match round.direction() {
             Ok(direction) => self.learner.optimizer_step(direction),
             Err(_) => self.learner.load_model(round.try_apply(model).map_err(RoundError::from)?.into_record()),
@@ -202,20 +202,19 @@ impl<M: LearnerModel> Workers<M> {
     fn save(&mut self, path: &Path) -> Result<(), StrategyError> {
         let mut snapshot = self.group.snapshot(&self.learner.model())?;
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
-        BYTES.iter().zip(self.bytes).for_each(|(name, bytes)| snapshot.set_real(*name, bytes));
+        BYTES.iter().zip([self.bytes.up, self.bytes.down]).for_each(|(name, bytes)| snapshot.set_real(*name, bytes));
         Ok(snapshot.save(path)?)
     }
 
     fn progress(&self, epoch: usize) -> GroupProgress {
-        let [bytes_up, bytes_down] = self.bytes;
-        GroupProgress { epoch, steps: self.group.steps(), bytes_up, bytes_down }
+        GroupProgress { epoch, steps: self.group.steps(), bytes: self.bytes }
     }
 
     fn load(&mut self, path: &Path) -> Result<(), StrategyError> {
         let snapshot = Snapshot::load(path)?;
         let statistics = snapshot.vector("batch-statistics")?.to_vec();
         let [up, down] = BYTES.map(|name| snapshot.real(name));
-        let bytes = [up?, down?];
+        let bytes = Bytes { up: up?, down: down? };
         let model = batch_norm::with_statistics(self.learner.model(), &statistics)?;
         let model = self.group.restore(model, &snapshot)?;
         self.learner.load_model(model.into_record());

@@ -42,6 +42,12 @@ impl Links {
         self.0.get(worker).unwrap_or(&self.0[self.0.len() - 1])
     }
 
+    /// Those of the first worker of every machine of so many.
+    pub fn of_machines(&self, workers: usize) -> Self {
+        let first: Vec<Link> = self.0.iter().step_by(workers.max(1)).copied().collect();
+        Self(first)
+    }
+
     /// Seconds of a phase, which waits for the slowest worker: what each sends and receives, and the hops.
     pub(super) fn slowest(&self, loads: impl Iterator<Item = (f64, f64)>, hops: f64) -> f64 {
         loads.enumerate().map(|(w, (out, into))| self.of(w).seconds(out, into, hops)).fold(0.0, f64::max)

@@ -15,5 +15,5 @@ pub use cost::{Load, all_reduce};
 pub use link::{Link, LinkError};
 pub use links::Links;
 pub use on_link::OnLink;
-pub use plan::{Plan, PlanError};
+pub use plan::{Plan, PlanChoice, PlanError};
 pub use units::{UnitError, duration, rate};

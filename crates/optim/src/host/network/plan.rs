@@ -21,9 +21,21 @@ pub enum Plan {
     },
 }
 
+/// The plan of a run: a given one, or whichever is the cheaper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum PlanChoice {
+    /// Gathering, or sharded where the [model](super::Load) of what the last step sent says that it is faster. Both give
+    /// the same bits.
+    #[default]
+    Auto,
+    /// This one.
+    Is(Plan),
+}
+
 /// Why there is no such plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown plan `{0}`; there are gather, sharded and hierarchical:WORKERS, the workers of a machine")]
+#[error("unknown plan `{0}`; there are auto, gather, sharded and hierarchical:WORKERS, the workers of a machine")]
 pub struct PlanError(String);
 
 impl fmt::Display for Plan {
@@ -65,6 +77,37 @@ impl From<Plan> for String {
     }
 }
 
+impl fmt::Display for PlanChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Is(plan) => plan.fmt(f),
+        }
+    }
+}
+
+impl FromStr for PlanChoice {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::Is) }
+    }
+}
+
+impl TryFrom<String> for PlanChoice {
+    type Error = PlanError;
+
+    fn try_from(text: String) -> Result<Self, PlanError> {
+        text.parse()
+    }
+}
+
+impl From<PlanChoice> for String {
+    fn from(plan: PlanChoice) -> Self {
+        plan.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,8 +119,12 @@ mod tests {
             assert_eq!(plan.to_string(), text);
             assert_eq!(serde_json::from_str::<Plan>(&format!("\"{text}\"")).unwrap(), plan);
         }
+        for text in ["auto", "sharded"] {
+            assert_eq!(text.parse::<PlanChoice>().unwrap().to_string(), text);
+        }
         for text in ["ring", "hierarchical", "hierarchical:0", "gather:2", ""] {
-            assert!(text.parse::<Plan>().is_err(), "{text}");
+            let said = text.parse::<PlanChoice>().unwrap_err().to_string();
+            assert!(said.contains(&format!("unknown plan `{text}`; there are auto,")), "{said}");
         }
     }
 }

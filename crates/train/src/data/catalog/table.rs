@@ -137,6 +137,30 @@ pub static CATALOG: &[Entry] = &[
             unpack: "bunzip2",
         }],
     },
+    Entry {
+        name: "kjv-embedded",
+        title: "the beginning of the King James Bible, within the program",
+        homepage: "https://packages.debian.org/stable/bible-kjv-text",
+        licence: "copyright expired",
+        content: Content::Text,
+        files: &KJV_SLICE,
+        directories: &[],
+        sources: &[Source::Embedded],
+    },
+    Entry {
+        name: "kjv",
+        title: "the King James Bible, English text, a verse a line",
+        homepage: "https://packages.debian.org/stable/bible-kjv-text",
+        licence: "copyright expired",
+        content: Content::Text,
+        files: &KJV,
+        directories: &[],
+        sources: &[Source::DebianProgram {
+            packages: &["bible-kjv", "bible-kjv-text"],
+            within: "usr/lib",
+            command: &["../bin/bible", "-f", "gen1:1-rev22:21"],
+        }],
+    },
 ];
 
 const LIBSVM: &str = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/binary.html";
@@ -222,6 +246,12 @@ static W8A: [DataFile; 2] = [
 
 /// Nobody has published its digest; its rows and features are counted.
 static REAL_SIM: [DataFile; 1] = [DataFile { name: "real-sim", part: Part::Train, bytes: None, digest: None }];
+
+static KJV_SLICE: [DataFile; 1] =
+    [file("kjv-slice.txt", Part::Train, 299_995, "71e17b188feb67335d31500171f9599fe4daa7ca819658c9073081139a15fae2")];
+
+static KJV: [DataFile; 1] =
+    [file("kjv.txt", Part::Train, 4_404_412, "cd45f0c9cedab8e4439bd6486c8952c77cc8b0ecc5d1f6ae3513f2039f47229d")];
 
 const fn file(name: &'static str, part: Part, bytes: u64, sha256: &'static str) -> DataFile {
     DataFile { name, part, bytes: Some(bytes), digest: Some(Digest::Sha256(sha256)) }

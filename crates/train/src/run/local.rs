@@ -1,0 +1,152 @@
+//! What workers do between two rounds, where a run's method leaves them several steps by themselves.
+
+use std::fmt;
+use std::str::FromStr;
+
+use backburn_optim::{AnyAlgorithm, Group, LocalSteps, Preset, SetupError, Snapshot, SnapshotError};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, SgdConfig};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::workers::Post;
+use crate::models::Classifier;
+
+/// The optimizer of every worker between two rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inner {
+    /// SGD without momentum.
+    Sgd,
+    /// AdamW with β = (0.9, 0.95), ε = 10⁻⁸ and a decay of 0.1.
+    AdamW,
+    /// Muon on matrices, its steps of AdamW's size; AdamW on the rest, embeddings and heads.
+    Muon,
+}
+
+/// No optimizer of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no inner optimizer is called `{0}`; there are sgd, adamw and muon")]
+pub struct UnknownInner(String);
+
+impl Inner {
+    const ALL: [Self; 3] = [Self::Sgd, Self::AdamW, Self::Muon];
+
+    /// That of a preset.
+    pub fn of(preset: Preset) -> Self {
+        match preset {
+            Preset::LocalSgd => Self::Sgd,
+            Preset::DiLoCo | Preset::SparseLoCo => Self::AdamW,
+            Preset::MuLoCo => Self::Muon,
+        }
+    }
+
+    /// The optimizer for this model.
+    pub fn optimizer<M: Module>(self, model: &M) -> ModuleOptimizer {
+        let adamw = || AdamWConfig::new().with_beta_2(0.95).with_epsilon(1e-8).with_weight_decay(0.1);
+        match self {
+            Self::Sgd => SgdConfig::new().init(),
+            Self::AdamW => adamw().init(),
+            Self::Muon => {
+                let mut matrices = Matrices::default();
+                model.visit(&mut matrices);
+                let muon = MuonConfig::new().with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW).build();
+                match matrices.paths.is_empty() {
+                    true => adamw().init(),
+                    false => adamw().init().with_group(ParamGroup::from_paths(matrices.paths), muon, None),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sgd => "sgd",
+            Self::AdamW => "adamw",
+            Self::Muon => "muon",
+        })
+    }
+}
+
+impl FromStr for Inner {
+    type Err = UnknownInner;
+
+    fn from_str(name: &str) -> Result<Self, UnknownInner> {
+        let unknown = || UnknownInner(name.into());
+        Self::ALL.into_iter().find(|inner| inner.to_string() == name).ok_or_else(unknown)
+    }
+}
+
+/// The paths of matrices that are neither embeddings nor heads.
+#[derive(Default)]
+struct Matrices {
+    path: Vec<String>,
+    paths: Vec<String>,
+}
+
+impl ModuleVisitor for Matrices {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
+        let path = self.path.join(".");
+        if D == 2 && !path.contains("embed") && !path.contains("head") {
+            self.paths.push(path);
+        }
+    }
+}
+
+/// The preset that a method's name is, where its workers step by themselves.
+pub(super) fn preset(algorithm: &AnyAlgorithm) -> Option<Preset> {
+    Preset::named(&algorithm.name())
+}
+
+/// Workers that speak at every step, or that step by themselves in between.
+pub(super) enum Rounds {
+    Each(Box<Group<Post>>),
+    Local(Box<LocalSteps<Classifier, Post>>),
+}
+
+impl Rounds {
+    pub fn new(group: Group<Post>, model: &Classifier, inner: Option<Inner>, steps: u64) -> Result<Self, SetupError> {
+        Ok(match inner {
+            None => Self::Each(Box::new(group)),
+            Some(inner) => Self::Local(Box::new(LocalSteps::new(group, model.clone(), inner.optimizer(model), steps)?)),
+        })
+    }
+
+    pub fn group(&self) -> &Group<Post> {
+        match self {
+            Self::Each(group) => group,
+            Self::Local(local) => local.group(),
+        }
+    }
+
+    pub fn group_mut(&mut self) -> &mut Group<Post> {
+        match self {
+            Self::Each(group) => group,
+            Self::Local(local) => local.group_mut(),
+        }
+    }
+
+    pub fn snapshot(&mut self, model: &Classifier) -> Result<Snapshot, SnapshotError> {
+        match self {
+            Self::Each(group) => group.snapshot(model),
+            Self::Local(local) => local.snapshot(),
+        }
+    }
+
+    pub fn restore(&mut self, model: Classifier, snapshot: &Snapshot) -> Result<Classifier, SnapshotError> {
+        match self {
+            Self::Each(group) => group.restore(model, snapshot),
+            Self::Local(local) => local.restore(snapshot).map(|()| local.model().clone()),
+        }
+    }
+}
