@@ -140,7 +140,7 @@ impl Experiment for LogisticBatch {
         );
         claims.push(
             Claim::about(
-                "With one sample a step EF21-SGDM gets as far as EF14-SGD at equal bits, up to a constant",
+                "At equal bits one sample a step takes EF21-SGDM as far as EF14-SGD, up to a constant",
                 format!("{table}: samples"),
             )
             .part(
@@ -194,7 +194,7 @@ impl Experiment for LogisticBatch {
             (LARGEST, Method::Neolithic, "At batch 64, where little noise is left, EF21-SGDM is ahead of NEO"),
             (LARGEST, Method::Beer, "At batch 64, where little noise is left, EF21-SGDM is ahead of BEER"),
             (SMALLEST, Method::Beer, "With one sample a step EF21-SGDM is ahead of BEER"),
-            (SMALLEST, Method::Ef14, "With one sample a step EF21-SGDM gets as far as EF14"),
+            (SMALLEST, Method::Ef14, "At equal bits one sample"),
         ] {
             witnesses.push(with(batch, other, &steady(0.5)).fails(claim));
             witnesses.push(with(batch, other, &torn(0.3, 1.6)).undecided(claim));
