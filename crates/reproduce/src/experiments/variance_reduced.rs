@@ -393,7 +393,7 @@ impl Experiment for VarianceReduced {
                 "it stays near to the run without compression",
                 "its rate is that of no compression",
             ],
-            time: ["5 min", "1 h"],
+            time: ["7 min", "1 h"],
         }
     }
 
