@@ -54,14 +54,14 @@ impl Setup {
         Ok(made)
     }
 
-    /// The data set that an experiment takes: at paper scale the published one, fetched where it must
+    /// The data set that an experiment takes: at paper and medium scale the published one, fetched where it must
     /// be; at small scale that one where it is at hand, otherwise the embedded slice of
     /// Fashion-MNIST.
     pub fn image_set(&self, published: &'static str) -> &'static str {
         const EMBEDDED: &str = "fashion-embedded";
         match self.scale {
             Scale::Smoke => EMBEDDED,
-            Scale::Paper => published,
+            Scale::Medium | Scale::Paper => published,
             Scale::Small => {
                 let found = data::catalog::find(published).and_then(|entry| entry.locate(&self.data));
                 if found.is_some() { published } else { EMBEDDED }

@@ -6,7 +6,7 @@ use backburn_train::session::Step;
 
 use super::advance::{End, advance, finite, record_bytes};
 use crate::error::ReproduceError;
-use crate::experiment::Setup;
+use crate::experiment::{Scale, Setup};
 use crate::record::metric::{TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS};
 use crate::record::{Curve, Recorder, Sums};
 
@@ -23,10 +23,11 @@ pub(crate) fn config(curve: &Curve, seed: u64, setup: &Setup) -> Result<RunConfi
     })
 }
 
-/// The images of a set; at small scale with fewer for tests, which are read at every point.
+/// The images of a set; at small scale, and smaller ones, with fewer for tests, which are read at every point.
 pub(crate) fn data(setup: &Setup, published: &'static str) -> Result<Split, ReproduceError> {
     let split = setup.images(published)?;
-    let kept = setup.scale.pick(200, 2000, usize::MAX).min(split.test.len());
+    let kept = if setup.scale == Scale::Medium { usize::MAX } else { setup.scale.pick(200, 2000, usize::MAX) };
+    let kept = kept.min(split.test.len());
     let test = split.test.subset(&(0..kept).collect::<Vec<_>>());
     Ok(Split { train: split.train.clone(), test })
 }

@@ -137,3 +137,14 @@ impl From<EstimateError> for RunError {
         }
     }
 }
+
+impl RunError {
+    /// Whether a step met numbers that have outgrown f32: the step size is wrong.
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Round(error) => error.is_divergence(),
+            Self::DivergedElsewhere { .. } => true,
+            _ => false,
+        }
+    }
+}

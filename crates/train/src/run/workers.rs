@@ -463,11 +463,7 @@ impl Trains for Workers {
     }
 
     fn is_non_finite(error: &RunError) -> bool {
-        match error {
-            RunError::Round(error) => error.is_divergence(),
-            RunError::DivergedElsewhere { .. } => true,
-            _ => false,
-        }
+        error.is_divergence()
     }
 
     fn undo(&mut self, _: u64) {
