@@ -17,9 +17,9 @@ pub use backburn_compress::{Policy, Vector};
 #[cfg(feature = "learner")]
 pub use crate::burn::learner;
 pub use crate::burn::{
-    DEVICES, DeviceError, EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost,
-    ParameterGroup, Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, device, device_name,
-    load_optimizer,
+    DEVICES, DeviceError, EfSgdConfig, Fragments, FragmentsError, Group, GroupConfig, InnerGradients, LoadError,
+    LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm,
+    device, device_name, load_optimizer,
 };
 pub use algorithms::parts::{Residual, graph};
 pub use algorithms::{

@@ -9,6 +9,7 @@ use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, SgdConfi
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::config::RunConfig;
 use super::workers::Post;
 use crate::models::Classifier;
 
@@ -38,6 +39,14 @@ impl Inner {
             Preset::LocalSgd => Self::Sgd,
             Preset::DiLoCo | Preset::SparseLoCo => Self::AdamW,
             Preset::MuLoCo => Self::Muon,
+        }
+    }
+
+    /// Floats a coordinate that it remembers, at most.
+    pub(super) fn moments(self) -> f64 {
+        match self {
+            Self::Sgd => 0.0,
+            Self::AdamW | Self::Muon => 2.0,
         }
     }
 
@@ -115,11 +124,11 @@ pub(super) enum Rounds {
 }
 
 impl Rounds {
-    pub fn new(group: Group<Post>, model: &Classifier, inner: Option<Inner>, steps: u64) -> Result<Self, SetupError> {
-        Ok(match inner {
-            None => Self::Each(Box::new(group)),
-            Some(inner) => Self::Local(Box::new(LocalSteps::new(group, model.clone(), inner.optimizer(model), steps)?)),
-        })
+    pub fn new(group: Group<Post>, model: &Classifier, config: &RunConfig) -> Result<Self, SetupError> {
+        let Some(inner) = config.inner_optimizer() else { return Ok(Self::Each(Box::new(group))) };
+        let local = LocalSteps::new(group, model.clone(), inner.optimizer(model), config.local_steps())?;
+        let local = config.fragments.into_iter().try_fold(local, LocalSteps::with_fragments)?;
+        Ok(Self::Local(Box::new(local)))
     }
 
     pub fn group(&self) -> &Group<Post> {
