@@ -111,8 +111,9 @@ pub mod burn {
     #[cfg(feature = "learner")]
     pub use backburn_optim::learner;
     pub use backburn_optim::{
-        EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Policy,
-        Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
+        EfSgdConfig, Fragments, FragmentsError, Group, GroupConfig, InnerGradients, LoadError, LocalSteps, ModelError,
+        ModuleHost, ParameterGroup, Places, Policy, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm,
+        load_optimizer,
     };
 }
 

@@ -17,8 +17,9 @@ pub use backburn_compress::{Policy, Vector};
 #[cfg(feature = "learner")]
 pub use crate::burn::learner;
 pub use crate::burn::{
-    DeviceError, DeviceKind, EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost,
-    ParameterGroup, Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, device, load_optimizer,
+    DeviceError, DeviceKind, EfSgdConfig, Fragments, FragmentsError, Group, GroupConfig, InnerGradients, LoadError,
+    LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm,
+    device, load_optimizer,
 };
 pub use algorithms::*;
 pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};

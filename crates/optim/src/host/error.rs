@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use backburn_compress::{LayoutError, NotForFeedback, ParameterError, WireError};
 
-use crate::{LinkError, ModelError, TransportError};
+use crate::{FragmentsError, LinkError, ModelError, TransportError};
 
 /// Why there is no group of workers.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -30,6 +30,17 @@ pub enum SetupError {
     /// The model, or what a configuration says of it.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Fragments that a model has not.
+    #[error("{0}")]
+    Fragments(String),
+    /// Numbers of fragments that do not go together.
+    #[error(transparent)]
+    Streaming(#[from] FragmentsError),
+    /// Statistics that replicas would not share.
+    #[error(
+        "the model has running statistics, as of batch normalisation, which workers that step by themselves do not share"
+    )]
+    Statistics,
     /// Another number of workers than there are processes.
     #[error("{asked} workers were asked for, and the transport has {there}")]
     Workers {

@@ -38,6 +38,14 @@ impl Inner {
         }
     }
 
+    /// Floats a coordinate that it remembers, at most.
+    pub(super) fn moments(self) -> f64 {
+        match self {
+            Self::Sgd => 0.0,
+            Self::AdamW | Self::Muon => 2.0,
+        }
+    }
+
     /// The optimizer for this model.
     pub fn optimizer<M: Module>(self, model: &M) -> ModuleOptimizer {
         let adamw = || AdamWConfig::new().with_beta_2(0.95).with_epsilon(1e-8).with_weight_decay(0.1);

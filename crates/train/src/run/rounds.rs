@@ -1,6 +1,6 @@
 //! The workers of a run: they speak at every step, or step by themselves in between.
 
-use backburn_optim::{Group, LocalSteps, Mail, SetupError, Snapshot, SnapshotError};
+use backburn_optim::{Fragments, Group, LocalSteps, Mail, SetupError, Snapshot, SnapshotError};
 
 use super::inner::Inner;
 use crate::models::Classifier;
@@ -15,11 +15,17 @@ pub(super) enum Rounds {
 }
 
 impl Rounds {
-    pub fn new(group: Group<Post>, model: &Classifier, inner: Option<Inner>, steps: u64) -> Result<Self, SetupError> {
-        Ok(match inner {
-            None => Self::Each(Box::new(group)),
-            Some(inner) => Self::Local(Box::new(LocalSteps::new(group, model.clone(), inner.optimizer(model), steps)?)),
-        })
+    /// With an optimizer of its own between rounds, after so many steps, and in fragments where there are any.
+    pub fn new(
+        group: Group<Post>,
+        model: &Classifier,
+        own: Option<(Inner, u64)>,
+        fragments: Option<Fragments>,
+    ) -> Result<Self, SetupError> {
+        let Some((inner, steps)) = own else { return Ok(Self::Each(Box::new(group))) };
+        let local = LocalSteps::new(group, model.clone(), inner.optimizer(model), steps)?;
+        let local = fragments.into_iter().try_fold(local, LocalSteps::with_fragments)?;
+        Ok(Self::Local(Box::new(local)))
     }
 
     pub fn group(&self) -> &Group<Post> {

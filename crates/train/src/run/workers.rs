@@ -122,10 +122,8 @@ impl Workers {
             .with_scope(config.scope)
             .with_dense_below(config.dense_below)
             .init_with(mail, &model)?;
-        if config.inner_optimizer().is_some() && ranks.is_some() {
-            return Err(ConfigError::Local("local steps run in one process so far".into()).into());
-        }
-        let rounds = Rounds::new(group, &model, config.inner_optimizer(), config.local_steps())?;
+        let own = config.inner_optimizer().map(|inner| (inner, config.local_steps()));
+        let rounds = Rounds::new(group, &model, own, config.fragments)?;
         let statistics = batch_norm::statistics(&model);
         let before = samplers.clone();
         let on_link = config.link.as_ref().map(|_| Default::default());
@@ -240,7 +238,7 @@ impl Workers {
 
     /// A step of every worker by itself, and with the last of them a round.
     fn local_step(&mut self, lr: f64) -> Result<Stepped, RunError> {
-        let n = self.config.workers;
+        let (n, outer) = (self.config.workers, self.config.outer_lr());
         let Rounds::Local(local) = &mut self.rounds else { unreachable!("the caller has looked") };
         let mut host = Serving {
             examples: &self.split.train,
@@ -254,23 +252,52 @@ impl Workers {
             statistics: vec![None; n],
         };
         let due = local.is_due();
+        let gradients = match due {
+            true => Ok(None),
+            false => local.gradients(outer, |worker, replica| host.gradient(worker, replica, 1)).map(Some),
+        };
+        // Nobody steps unless all can.
+        let report = Report { losses: host.losses, statistics: vec![None; n], ..Report::default() };
+        let (joined, all) = self.tell(report, gradients.as_ref().err())?;
         if !due {
-            local.inner_step(lr, |worker, replica| host.gradient(worker, replica, 1))?;
+            self.loss = mean(&joined.losses);
         }
-        let losses = host.losses;
-        if !due {
-            self.loss = mean(&losses);
+        let gradients = gradients.map_err(|error| elsewhere(error, &all))?;
+        failed_elsewhere(&all)?;
+        let Rounds::Local(local) = &mut self.rounds else { unreachable!("it is what it was") };
+        if let Some(gradients) = gradients {
+            local.take(lr, gradients);
         }
-        let traffic = if local.is_due() { Some(local.exchange(self.config.outer_lr())?) } else { None };
+        let arrived = local.arrive(outer);
         self.model = local.model().clone();
-        self.granted = self.wish;
+        let traffic = match arrived {
+            Ok(traffic) => traffic,
+            Err(error) => {
+                // A round fails in all processes, of which some know why.
+                let none = Report { losses: vec![None; n], statistics: vec![None; n], ..Report::default() };
+                let (_, all) = self.tell(none, Some(&error))?;
+                return Err(elsewhere(error, &all));
+            }
+        };
         let bytes = traffic.as_ref().map_or(Bytes::default(), Traffic::per_worker);
         if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
-            let load = |traffic: &Traffic| Load::of(traffic, 4.0 * local.group().layout().len() as f64);
-            *last = traffic.as_ref().map_or(OnLink::default(), |traffic| OnLink::of(&load(traffic), links));
+            let d = 4.0 * self.rounds.group().layout().len() as f64;
+            *last = traffic.as_ref().map_or(OnLink::default(), |traffic| OnLink::of(&Load::of(traffic, d), links));
             *sum += *last;
         }
         Ok(Stepped { loss: self.loss, bytes })
+    }
+
+    /// Reports what came of a part of a step. Where it failed, and processes do not hear each other any more, that is
+    /// the error that says more.
+    fn tell(&mut self, report: Report, error: Option<&RoundError>) -> Result<(Report, Vec<Report>), RunError> {
+        let said = error.map(ToString::to_string);
+        let diverged = said.clone().filter(|_| error.is_some_and(RoundError::is_divergence));
+        let failed = said.filter(|_| diverged.is_none());
+        match (self.report(Report { diverged, failed, wish: self.wish, ..report }), error) {
+            (Err(_), Some(error)) => Err(error.clone().into()),
+            (told, _) => told,
+        }
     }
 
     /// The gradients that were pending; for another number of workers than then, each has their mean.
@@ -427,7 +454,8 @@ impl Trains for Workers {
         let diverged = outcome.as_ref().err().filter(|e| e.is_divergence()).map(ToString::to_string);
         let apart = self.ranks.is_some() && self.config.algorithm.is_gossip();
         let traffic = outcome.as_ref().ok().filter(|_| apart).and_then(Option::as_ref).map(|r| r.traffic().clone());
-        let reported = self.report(Report { losses, statistics, diverged, traffic, wish: self.wish });
+        let reported =
+            self.report(Report { losses, statistics, diverged, traffic, wish: self.wish, ..Report::default() });
         // A transport that has failed in the round fails again, and the first error says more.
         let (Report { losses, statistics, .. }, all) = match (reported, &outcome) {
             (Err(error), Ok(_)) => return Err(error),
@@ -467,6 +495,10 @@ impl Trains for Workers {
     }
 
     fn undo(&mut self, _: u64) {
+        if let Rounds::Local(local) = &mut self.rounds {
+            // It has been read before.
+            let _ = local.drop_failed();
+        }
         self.samplers.clone_from(&self.before);
         self.pending.clone_from(&self.pended);
     }
@@ -588,6 +620,19 @@ fn elsewhere(error: RoundError, all: &[Report]) -> RunError {
         Some((rank, why)) if !error.is_divergence() => RunError::DivergedElsewhere { rank, why },
         _ => error.into(),
     }
+}
+
+/// What kept another process from its part of a step.
+fn failed_elsewhere(all: &[Report]) -> Result<(), RunError> {
+    for (rank, report) in all.iter().enumerate() {
+        if let Some(why) = report.diverged.clone() {
+            return Err(RunError::DivergedElsewhere { rank, why });
+        }
+        if let Some(why) = report.failed.clone() {
+            return Err(RunError::Elsewhere { rank, why });
+        }
+    }
+    Ok(())
 }
 
 fn mean(losses: &[Option<f64>]) -> f64 {

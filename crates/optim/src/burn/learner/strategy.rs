@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ::burn::data::dataloader::split::split_dataloader;
 use ::burn::data::dataset::DatasetError;
+use ::burn::optim::ModuleOptimizer;
 use ::burn::tensor::Device;
 use ::burn::train::{
     EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
@@ -18,7 +19,7 @@ use super::metric::Meter;
 use super::progress::{Follower, GroupProgress};
 use crate::burn::asks_one_gradient;
 use crate::burn::batch_norm::{self, StatisticsError};
-use crate::{Bytes, Group, GroupConfig, RoundError, SetupError, Snapshot, SnapshotError};
+use crate::{Bytes, Fragments, Group, GroupConfig, LocalSteps, RoundError, SetupError, Snapshot, SnapshotError};
 
 /// Trains on n simulated workers that exchange compressed gradients. Each has one contiguous shard of
 /// the training loader's data.
@@ -27,6 +28,9 @@ use crate::{Bytes, Group, GroupConfig, RoundError, SetupError, Snapshot, Snapsho
 /// decoded mean; otherwise the method moves the weights itself and the optimizer rests. Running
 /// statistics of batch normalisation are common to all workers: restored before each worker's pass
 /// and averaged after it.
+///
+/// With [`local steps`](Self::with_local_steps) every worker follows an optimizer of its own on a replica of its own, and
+/// they exchange how far they came every H steps; the learner's model is the common one, and its own optimizer rests.
 ///
 /// Beside each of the learner's checkpoints lies `checkpoint/group-EPOCH.safetensors` with every worker's
 /// residuals, momenta and memos, the statistics and the weights: a resumed run goes on with it. The
@@ -44,6 +48,17 @@ pub struct GroupStrategy {
     follower: Option<Arc<dyn Follower>>,
     meter: Arc<Meter>,
     contraction: bool,
+    local: Option<Local>,
+}
+
+/// What workers do between two rounds.
+#[derive(Clone)]
+struct Local {
+    /// H.
+    steps: u64,
+    outer_lr: f64,
+    fragments: Fragments,
+    inner: Arc<dyn Fn() -> ModuleOptimizer + Send + Sync>,
 }
 
 impl fmt::Debug for GroupStrategy {
@@ -100,7 +115,20 @@ impl GroupStrategy {
     /// `SupervisedTraining`.
     pub fn new(group: GroupConfig, device: Device, directory: impl Into<PathBuf>) -> Self {
         let meter = Arc::default();
-        Self { group, device, directory: directory.into(), follower: None, meter, contraction: false }
+        Self { group, device, directory: directory.into(), follower: None, meter, contraction: false, local: None }
+    }
+
+    /// Has workers take H steps by themselves between two rounds, each with an optimizer of its own that `inner` makes.
+    /// The learner's scheduler gives its step sizes, `outer_lr` is that of the rounds; a round is of one of the fragments
+    /// where there are several. An epoch may end between two rounds.
+    pub fn with_local_steps(
+        self,
+        steps: u64,
+        outer_lr: f64,
+        fragments: Fragments,
+        inner: impl Fn() -> ModuleOptimizer + Send + Sync + 'static,
+    ) -> Self {
+        Self { local: Some(Local { steps, outer_lr, fragments, inner: Arc::new(inner) }), ..self }
     }
 
     /// Measures the contraction after every step, for [`ContractionMetric`](super::ContractionMetric), at the price
@@ -147,9 +175,26 @@ impl GroupStrategy {
     }
 }
 
+/// Workers that speak at every step, or that step by themselves in between.
+enum Rounds<M: LearnerModel> {
+    Each(Box<Group>),
+    Local(Box<LocalSteps<M>>, f64),
+}
+
+impl<M: LearnerModel> Rounds<M> {
+    fn group(&self) -> &Group {
+        match self {
+            Self::Each(group) => group,
+            Self::Local(local, _) => local.group(),
+        }
+    }
+}
+
 /// The workers and what they share, beside the learner's own state.
 struct Workers<M: LearnerModel> {
-    group: Group,
+    rounds: Rounds<M>,
+    /// Steps taken.
+    steps: u64,
     learner: Learner<M>,
     statistics: Vec<f32>,
     bytes: Bytes<f64>,
@@ -165,15 +210,27 @@ impl<M: LearnerModel> Workers<M> {
             return Err(StrategyError::Unserved(group.cluster().algorithm().to_string()));
         }
         let statistics = batch_norm::statistics(&model);
+        let rounds = match &strategy.local {
+            None => Rounds::Each(Box::new(group)),
+            Some(own) => {
+                let local = LocalSteps::new(group, model, (own.inner)(), own.steps)?.with_fragments(own.fragments)?;
+                Rounds::Local(Box::new(local), own.outer_lr)
+            }
+        };
         let (meter, contraction) = (strategy.meter.clone(), strategy.contraction);
-        Ok(Self { group, learner, statistics, bytes: Bytes::default(), meter, contraction })
+        Ok(Self { rounds, steps: 0, learner, statistics, bytes: Bytes::default(), meter, contraction })
     }
 
     /// One step on one batch a worker; gives what the model said of each.
     fn step(&mut self, batches: Vec<<M as TrainStep>::Input>) -> Result<Vec<<M as TrainStep>::Output>, StrategyError> {
         let (mut grads, mut outputs, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-        for batch in batches {
-            let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
+        for (worker, batch) in batches.into_iter().enumerate() {
+            let own = match &self.rounds {
+                Rounds::Each(_) => None,
+                Rounds::Local(local, _) => local.replica(worker).cloned(),
+            };
+            let own = own.unwrap_or_else(|| self.learner.model());
+            let model = batch_norm::with_statistics(own, &self.statistics)?;
             let output = TrainStep::step(&model, batch);
             seen.push(batch_norm::statistics(&model));
             grads.push(output.grads);
@@ -181,13 +238,33 @@ impl<M: LearnerModel> Workers<M> {
         }
         self.learner.lr_step();
         let lr = self.learner.lr_current();
+        self.steps += 1;
+        let group = match &mut self.rounds {
+            Rounds::Each(group) => group,
+            Rounds::Local(local, outer_lr) => {
+                let mut grads: Vec<_> = grads.into_iter().map(Some).collect();
+                let own = |worker: usize, _: &M| Ok(grads[worker].take().unwrap_or_default());
+                let gradients = local.gradients(*outer_lr, own)?;
+                local.take(lr, gradients);
+                let Some(traffic) = local.arrive(*outer_lr)? else {
+                    self.meter.step(Bytes::default(), None);
+                    return Ok(outputs);
+                };
+                self.learner.load_model(local.model().clone().into_record());
+                let bytes = traffic.per_worker();
+                self.bytes += bytes;
+                let contraction = if self.contraction { local.group_mut().observe().contraction() } else { None };
+                self.meter.step(bytes, contraction);
+                return Ok(outputs);
+            }
+        };
         let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
-        let round = self.group.round(lr, &model, grads)?;
+        let round = group.round(lr, &model, grads)?;
         let mut bytes = round.traffic().per_worker();
         let beside = if self.statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(self.statistics.len()) };
         bytes += Bytes { up: beside, down: beside };
         self.bytes += bytes;
-        let contraction = if self.contraction { self.group.observe().contraction() } else { None };
+        let contraction = if self.contraction { group.observe().contraction() } else { None };
         self.meter.step(bytes, contraction);
         match round.direction() {
             Ok(direction) => self.learner.optimizer_step(direction),
@@ -200,14 +277,18 @@ impl<M: LearnerModel> Workers<M> {
     }
 
     fn save(&mut self, path: &Path) -> Result<(), StrategyError> {
-        let mut snapshot = self.group.snapshot(&self.learner.model())?;
+        let mut snapshot = match &mut self.rounds {
+            Rounds::Each(group) => group.snapshot(&self.learner.model())?,
+            Rounds::Local(local, _) => local.snapshot()?,
+        };
+        snapshot.numbers.insert(STEPS.into(), self.steps);
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
         BYTES.iter().zip([self.bytes.up, self.bytes.down]).for_each(|(name, bytes)| snapshot.set_real(*name, bytes));
         Ok(snapshot.save(path)?)
     }
 
     fn progress(&self, epoch: usize) -> GroupProgress {
-        GroupProgress { epoch, steps: self.group.steps(), bytes: self.bytes }
+        GroupProgress { epoch, steps: self.steps, bytes: self.bytes }
     }
 
     fn load(&mut self, path: &Path) -> Result<(), StrategyError> {
@@ -216,14 +297,22 @@ impl<M: LearnerModel> Workers<M> {
         let [up, down] = BYTES.map(|name| snapshot.real(name));
         let bytes = Bytes { up: up?, down: down? };
         let model = batch_norm::with_statistics(self.learner.model(), &statistics)?;
-        let model = self.group.restore(model, &snapshot)?;
+        let steps = snapshot.number(STEPS)?;
+        let model = match &mut self.rounds {
+            Rounds::Each(group) => group.restore(model, &snapshot)?,
+            Rounds::Local(local, _) => {
+                local.restore(&snapshot)?;
+                local.model().clone()
+            }
+        };
         self.learner.load_model(model.into_record());
-        (self.statistics, self.bytes) = (statistics, bytes);
+        (self.statistics, self.bytes, self.steps) = (statistics, bytes, steps);
         Ok(())
     }
 }
 
 /// What was sent so far, in a checkpoint.
+const STEPS: &str = "run.steps";
 const BYTES: [&str; 2] = ["run.bytes-up", "run.bytes-down"];
 
 impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
@@ -261,7 +350,7 @@ impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
             interrupter.fail(error);
             return (workers.learner.model(), parts.event_processor);
         }
-        let devices = vec![self.device.clone(); workers.group.workers()];
+        let devices = vec![self.device.clone(); workers.rounds.group().workers()];
         let shards: Vec<_> = split_dataloader(train, &devices).iter().map(|s| s.to_device(&self.device)).collect();
         let valid = valid.to_device(&self.device.clone().inner());
         // A loader's order is another in every pass.
