@@ -175,7 +175,7 @@ fn fragments_are_exchanged_as_their_formulas_say() {
             let what = format!("delay {delay}, mix {mix}, step {step}");
             assert_eq!(heard.is_some(), since == 0, "{what}");
             // The other fragment is told in a few bytes that say nothing.
-            assert!(heard.is_none_or(|heard| heard.up_per_worker() < 4.0 * 36.0 + 40.0), "{what}");
+            assert!(heard.is_none_or(|heard| heard.per_worker().up < 4.0 * 36.0 + 40.0), "{what}");
             close(read(local.model()).as_slice(), &theta, 1e-5, &what);
             for (worker, (replica, _)) in replicas.iter().enumerate() {
                 close(&read(local.replica(worker).unwrap()), &read(replica), 1e-5, &what);
