@@ -29,8 +29,8 @@ pub use algorithms::{
 pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
     At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Host, HostError, InProcess, Letter, Link,
-    LinkError, Links, Load, Mail, MailError, Observation, OnLink, Plan, PlanError, Reply, ResizeError, RoundError,
-    Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration,
+    LinkError, Links, Load, Mail, MailError, Observation, OnLink, Outgrown, Plan, PlanError, Reply, ResizeError,
+    RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError, all_reduce, duration,
     mean_of_nodes, rate,
 };
 pub use method::{

@@ -8,6 +8,7 @@ mod found;
 mod gradients;
 mod group;
 mod group_config;
+mod held;
 #[cfg(feature = "learner")]
 pub mod learner;
 mod load_optimizer;
@@ -17,6 +18,7 @@ mod parameter_group;
 mod parked;
 mod places;
 mod probe;
+mod quietly;
 mod round;
 mod solo;
 mod step_size;

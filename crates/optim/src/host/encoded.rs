@@ -171,13 +171,16 @@ impl<T: Transport> Encoded<T> {
         let message = message.read_as(like)?;
         let paths = &self.met.paths;
         let path = |i: usize| paths.get(i % paths.len().max(1)).cloned().unwrap_or_default();
+        let mut loudest = 0.0;
         for (i, (payload, own)) in message.payloads.iter().zip(&like.payloads).enumerate() {
             if !payload.draws_like(own) {
                 return Err(MailError::Draw { path: path(i) });
             }
-            if !careful::bound_of(payload).is_finite() {
+            let bound = careful::bound_of(payload);
+            if !bound.is_finite() {
                 return Err(MailError::NonFinite { path: path(i) });
             }
+            loudest = bound.max(loudest);
         }
         for (note, own) in message.notes.iter().zip(&like.notes) {
             if !note.bound().is_finite() {
@@ -187,7 +190,7 @@ impl<T: Transport> Encoded<T> {
                 return Err(MailError::Draw { path: "notes".into() });
             }
         }
-        Ok(Letter { message, bytes: sealed.message.len() as u64, silent: sealed.silent })
+        Ok(Letter { message, bytes: sealed.message.len() as u64, silent: sealed.silent, bound: loudest })
     }
 }
 

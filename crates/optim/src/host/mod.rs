@@ -27,6 +27,6 @@ pub use membership::ResizeError;
 pub use network::{Link, LinkError, Links, Load, OnLink, Plan, PlanError, UnitError, all_reduce, duration, rate};
 pub use observe::Observation;
 pub use round::mean_of_nodes;
-pub use serving::{Given, Gradient, Host, Reply};
+pub use serving::{Given, Gradient, Host, Outgrown, Reply};
 pub use traffic::{Bytes, Traffic};
 pub use transport::{Threads, Transport, TransportError};
