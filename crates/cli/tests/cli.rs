@@ -437,6 +437,10 @@ fn malformed_cases_fail_alone() {
         changed("x0", serde_json::json!([[], [1.0]])),
         changed("compressor", serde_json::json!({"kind": "topk", "ratio": 2})),
         changed("compressor", serde_json::json!({"kind": "unheard-of"})),
+        changed(
+            "compressor",
+            serde_json::json!({"kind": "fcc", "rounds": 1, "of": "fcc:rounds=1,of=".repeat(100_000) + "topk:0.1"}),
+        ),
         good,
     ]);
     std::fs::write(&file, cases.to_string()).unwrap();
@@ -446,6 +450,6 @@ fn malformed_cases_fail_alone() {
     let kinds: Vec<&str> = (lines.iter())
         .map(|l| ["error", "unsupported", "iterates"].into_iter().find(|k| l.get(*k).is_some()).unwrap())
         .collect();
-    assert_eq!(kinds, ["error", "error", "error", "unsupported", "iterates"]);
+    assert_eq!(kinds, ["error", "error", "error", "unsupported", "error", "iterates"]);
     assert!(!output.status.success());
 }

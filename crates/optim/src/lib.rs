@@ -25,9 +25,9 @@ pub use algorithms::*;
 pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
     At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Heard, Host, HostError, InProcess,
-    Letter, Link, LinkError, Links, Load, Machines, Mail, MailError, Observation, OnLink, Plan, PlanChoice, PlanError,
-    Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError,
-    all_reduce, duration, mean_of_nodes, rate,
+    Letter, Link, LinkError, Links, Load, Machines, Mail, MailError, Observation, OnLink, Outgrown, Plan, PlanChoice,
+    PlanError, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError,
+    UnitError, all_reduce, duration, mean_of_nodes, rate,
 };
 pub use method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,

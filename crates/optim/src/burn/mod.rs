@@ -9,6 +9,7 @@ mod fragments;
 mod gradients;
 mod group;
 mod group_config;
+mod held;
 #[cfg(feature = "learner")]
 pub mod learner;
 mod load_optimizer;
@@ -20,6 +21,7 @@ mod parameter_group;
 mod parked;
 mod places;
 mod probe;
+mod quietly;
 mod round;
 mod solo;
 mod step_size;

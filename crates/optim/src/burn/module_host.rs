@@ -5,8 +5,9 @@ use ::burn::optim::GradientsParams;
 use backburn_compress::{Layout, Vector};
 
 use crate::burn::gradients::{Preparation, flatten};
+use crate::burn::held::Held;
 use crate::burn::places::Places;
-use crate::{Ask, Given, Host, Reply, RoundError};
+use crate::{Ask, Change, Given, Host, Outgrown, Reply, RoundError};
 
 /// Computes gradients and losses of a module for methods that ask for them.
 ///
@@ -74,6 +75,7 @@ pub(crate) struct Served<'a, M, H> {
     pub preparation: &'a Preparation,
     pub layout: &'a Layout,
     pub model: &'a M,
+    pub held: &'a Held,
     /// The first of this process's workers, and the models of all of them where each has its own.
     pub first: usize,
     pub nodes: &'a [M],
@@ -119,6 +121,14 @@ impl<M: Module, H: ModuleHost<M>> Host for Served<'_, M, H> {
     fn x(&mut self) -> Option<Vector> {
         self.places.read(self.model).ok()
     }
+
+    fn room(&mut self) -> f64 {
+        self.held.room(self.places, self.model)
+    }
+
+    fn outgrown(&mut self, change: &Change) -> Option<Outgrown> {
+        self.held.outgrown(self.places, self.model, change)
+    }
 }
 
 /// Gradients that are there already, or why they are not: the driver is told, so that other processes are.
@@ -127,6 +137,7 @@ pub(crate) struct Ready<'a, M> {
     pub failed: Vec<(usize, RoundError)>,
     pub places: &'a Places,
     pub model: &'a M,
+    pub held: &'a Held,
 }
 
 impl<M: Module> Ready<'_, M> {
@@ -149,5 +160,13 @@ impl<M: Module> Host for Ready<'_, M> {
 
     fn x(&mut self) -> Option<Vector> {
         self.places.read(self.model).ok()
+    }
+
+    fn room(&mut self) -> f64 {
+        self.held.room(self.places, self.model)
+    }
+
+    fn outgrown(&mut self, change: &Change) -> Option<Outgrown> {
+        self.held.outgrown(self.places, self.model, change)
     }
 }

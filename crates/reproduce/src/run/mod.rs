@@ -64,9 +64,10 @@ pub fn reproduce(request: &Request) -> Result<Outcome, ReproduceError> {
 /// experiment, without running anything.
 ///
 /// # Errors
-/// Where there is no such file, or it cannot be read.
+/// Where there is no such file, or it cannot be read; where another process writes the directory.
 pub fn redraw(name: &str, out: &Path) -> Result<Vec<Claim>, ReproduceError> {
     let experiment = find(name)?;
+    let _lock = Lock::take(out)?;
     let folder = out.join(experiment.about().name);
     let path = folder.join("results.csv");
     let text = std::fs::read_to_string(&path).map_err(ReproduceError::io("read", &path))?;

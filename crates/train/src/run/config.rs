@@ -476,6 +476,17 @@ mod tests {
     }
 
     #[test]
+    fn depth_without_an_end_is_an_error() {
+        // Pins that what is read by recursion has a limit.
+        let deep = 100_000;
+        for text in ["a = ".to_owned() + &"[".repeat(deep), "a = ".to_owned() + &"{ b = ".repeat(deep)] {
+            assert!(matches!(RunConfig::from_toml(&text), Err(ConfigError::Toml(_))));
+        }
+        let nested = "fcc:rounds=1,of=".repeat(deep) + "topk:0.1";
+        assert!(RunConfig::from_toml(&format!("compressor = '{nested}'")).unwrap_err().to_string().contains("deep"));
+    }
+
+    #[test]
     fn one_length_counts_and_two_are_refused() {
         let config = RunConfig { steps: 3, epochs: 50.0, ..RunConfig::default() };
         let text = config.to_toml();
