@@ -746,7 +746,7 @@ impl Experiment for VarianceReduced {
         });
         let boundary = Panel {
             title: "random-k, momentum: ErrorCompensatedX over one-step".into(),
-            x: Axis::linear("growth of the errors' mean square: bounded below 1"),
+            x: Axis::linear("growth of the mean squared error: bounded below 1"),
             y: ratio(),
             lines: lines.into(),
         };
