@@ -3,7 +3,7 @@
 use backburn_compress::{Layout, Philox, Vector};
 use backburn_optim::{Ask, Cluster, Encoded, Reply, Snapshot, Transport, TransportError};
 
-use crate::targets::seal_message;
+use crate::seal::seal_message;
 
 /// Methods of one and of several message rounds, and compressors of every payload.
 const PAIRS: &[[&str; 2]] = &[

@@ -3,6 +3,7 @@
 mod letter;
 mod memory;
 mod mutate;
+mod seal;
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
