@@ -89,7 +89,8 @@ fn figures_have_labelled_axes_and_a_legend() {
         let figure = experiment.figure(&results);
         let svg = read(&folder.join("figure.svg"));
         let texts: HashSet<String> = texts(&svg).into_iter().collect();
-        let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let pairs = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&apos;"), ("\"", "&quot;")];
+        let escape = |text: &str| pairs.iter().fold(text.to_owned(), |text, (char, name)| text.replace(char, name));
         for panel in &figure.panels {
             assert!(!panel.lines.is_empty(), "{name}, {}: no curve", panel.title);
             for label in [&panel.title, &panel.x.label, &panel.y.label] {
