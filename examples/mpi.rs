@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let last = loss(&model, &device).into_scalar::<f32>();
     assert!(last < first / 10.0, "it has learnt: {first} became {last}");
-    let x: Vec<u8> = group.parameters(&model)?.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let x: Vec<u8> = group.parameters(&model)?.as_slice().iter().flat_map(|x| x.to_le_bytes()).collect();
     let all: Vec<usize> = (0..mpi.size()).collect();
     assert!(mpi.exchange(&x, &all)?.iter().all(|theirs| *theirs == x), "the model is the same in all ranks");
     if mpi.rank() == 0 {
