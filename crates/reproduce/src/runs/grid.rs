@@ -26,7 +26,7 @@ pub enum GridError {
         /// What is in it twice.
         name: String,
     },
-    /// A key of [run] that the grid sets itself.
+    /// A key of `[run]` that the grid sets itself.
     #[error("[run] has {key}, which {instead} of the grid says")]
     Taken {
         /// The key.
