@@ -84,13 +84,6 @@ impl OnebitAdam {
     fn is_exact(&self, cx: &Cx<'_>) -> bool {
         cx.step < self.freeze
     }
-
-    /// The moments after a step in which everybody heard this.
-    fn moments(&self, now: &Moments, heard: &Message, cx: &Cx<'_>) -> Moments {
-        let mut next = now.clone();
-        next.hear(&self.adam, heard, self.is_exact(cx), cx.layout);
-        next
-    }
 }
 
 display_by_arguments!(OnebitAdam, FORM.name);
@@ -192,7 +185,7 @@ impl Algorithm for OnebitAdam {
             p.add_decoded(-1.0, &heard, cx.layout);
             (heard, memos, p)
         };
-        let mut d = self.moments(&shared.moments, &heard, cx).direction(&self.adam);
+        let mut d = shared.moments.heard(&self.adam, &heard, self.is_exact(cx), cx.layout).direction(&self.adam);
         self.local.decay(&mut d, cx);
         let moved = Move::Direction(d.to_message(cx.layout));
         Next::Done(Decision { heard: Some(heard), memos, kept, ..moved.into() })
@@ -214,7 +207,7 @@ impl Algorithm for OnebitAdam {
 
     fn advance(&self, shared: &mut Shared, _: &[Message], _: Inbox<'_>, decided: &mut Decision, cx: &Cx<'_>) {
         if let Some(heard) = &decided.heard {
-            shared.moments = self.moments(&shared.moments, heard, cx);
+            shared.moments = shared.moments.heard(&self.adam, heard, self.is_exact(cx), cx.layout);
         }
         if !self.is_exact(cx) {
             shared.residual = std::mem::take(&mut decided.kept);

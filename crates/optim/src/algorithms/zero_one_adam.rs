@@ -114,13 +114,6 @@ impl ZeroOneAdam {
     fn speaks(&self, cx: &Cx<'_>) -> bool {
         cx.step.checked_sub(self.refresh.freeze).is_none_or(|late| (late + 1).is_multiple_of(self.sync))
     }
-
-    /// The moments after an exchange in which everybody heard this.
-    fn moments(&self, now: &Moments, heard: &Message, cx: &Cx<'_>) -> Moments {
-        let mut next = now.clone();
-        next.hear(&self.adam, heard, self.is_exact(cx), cx.layout);
-        next
-    }
 }
 
 display_by_arguments!(ZeroOneAdam, FORM.name);
@@ -271,7 +264,7 @@ impl Algorithm for ZeroOneAdam {
             p.add_decoded(-1.0, &heard, cx.layout);
             (heard, memos, p)
         };
-        let mut d = self.moments(&shared.moments, &heard, cx).direction(&self.adam);
+        let mut d = shared.moments.heard(&self.adam, &heard, self.is_exact(cx), cx.layout).direction(&self.adam);
         self.local.decay(&mut d, cx);
         let moved = if self.sync == 1 {
             Move::Direction(d.to_message(cx.layout))
@@ -301,7 +294,7 @@ impl Algorithm for ZeroOneAdam {
             shared.lr += cx.lr;
             return;
         };
-        shared.moments = self.moments(&shared.moments, heard, cx);
+        shared.moments = shared.moments.heard(&self.adam, heard, self.is_exact(cx), cx.layout);
         shared.lr = 0.0;
         if !self.is_exact(cx) {
             shared.residual = std::mem::take(&mut decided.kept);

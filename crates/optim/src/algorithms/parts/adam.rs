@@ -90,6 +90,13 @@ impl Moments {
         self.count += 1;
     }
 
+    /// As they are after a step in which everybody heard this.
+    pub fn heard(&self, adam: &Adam, heard: &Message, is_exact: bool, layout: &Layout) -> Self {
+        let mut next = self.clone();
+        next.hear(adam, heard, is_exact, layout);
+        next
+    }
+
     /// Takes in what everybody heard: a gradient where the exchange was exact, else the next m itself, of which only
     /// coordinates count that have a v.
     pub fn hear(&mut self, adam: &Adam, heard: &Message, is_exact: bool, layout: &Layout) {
