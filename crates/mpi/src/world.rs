@@ -160,7 +160,9 @@ impl Transport for Mpi {
         peers.dedup();
         let mut heard = self.lock().tell_all(Operation::Exchange, message, &peers)?;
         heard.entry(self.rank).or_insert_with(|| message.to_vec());
-        from.iter().for_each(|rank| drop(heard.entry(*rank).or_default()));
+        for rank in from {
+            heard.entry(*rank).or_default();
+        }
         let count = |rank: &usize| from.iter().filter(|r| *r == rank).count();
         if from.iter().any(|rank| count(rank) > 1) {
             return Ok(from.iter().map(|rank| heard[rank].clone()).collect());

@@ -21,7 +21,7 @@ impl<M: Mail> Cluster<M> {
     pub fn round(&mut self, lr: f64, x: &Vector, host: &mut dyn Host) -> Result<Decided, RoundError> {
         let Self { frame, states, mail } = self;
         // Where nobody waits for this process its workers are absent, and keep what they owe.
-        let absent = || vec![None; frame.seats.len()];
+        let absent = || frame.seats.clone().map(|_| None).collect();
         let served = if mail.is_late() { Ok(absent()) } else { serve_first(frame, states, lr, x, host) };
         let loud = served.as_ref().is_ok_and(|served| is_loud(states, lr, served));
         // One vote in ordinary steps: a second one tells those that cannot go on from those that are careful.

@@ -367,7 +367,10 @@ fn train_epoch<M: LearnerModel>(
     loop {
         let mut batches = Vec::with_capacity(loaders.len());
         let mut turn = if interrupter.should_stop() { Turn::Stop } else { Turn::Step };
-        for loader in loaders.iter_mut().take_while(|_| turn == Turn::Step) {
+        for loader in &mut loaders {
+            if turn != Turn::Step {
+                break;
+            }
             match loader.next() {
                 Some(Ok(batch)) => batches.push(batch),
                 Some(Err(error)) => return interrupter.fail(error),
