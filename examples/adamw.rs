@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Here lr only rescales what workers still owe when it changes. AdamW normalises its gradients, so what is
         // owed stays a gradient: 1 throughout. The step size is AdamW's own, schedule and all.
         let round = group.round(1.0, &model, grads)?;
-        sent += round.traffic().up_per_worker();
+        sent += round.traffic().per_worker().up;
         model = adamw.step(0.02, model, round.direction()?);
     }
 

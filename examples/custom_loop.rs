@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             grads.push(GradientsParams::from_grads(loss.backward(), &model));
         }
         let round = group.round(0.02, &model, grads)?; // on an error nothing has moved
-        sent += round.traffic().up_per_worker();
+        sent += round.traffic().per_worker().up;
         model = round.apply(model);
         if step % 100 == 0 {
             println!("step {step:3}: loss {:.4}, {:.1} kB sent a worker", losses[losses.len() - 1], sent / 1e3);

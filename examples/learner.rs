@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let sent = meter.reading();
-    let [up, down] = [sent.up, sent.down].map(|bytes| bytes / sent.steps as f64);
+    let [up, down] = [sent.bytes.up, sent.bytes.down].map(|bytes| bytes / sent.steps as f64);
     println!("a worker and step: {up:.0} bytes up, {down:.0} down; a dense gradient has {dense}");
     assert!(up * 60.0 < dense as f64, "1 % of the coordinates, places included");
     assert!(down * 10.0 < dense as f64, "the mean of four is not much denser than four messages");

@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             GradientsParams::from_grads(loss.backward(), replica)
         })?;
         if let Some(traffic) = round {
-            sent += traffic.up_per_worker();
+            sent += traffic.per_worker().up;
             rounds += 1;
         }
     }

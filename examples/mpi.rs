@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..STEPS {
         let grads = GradientsParams::from_grads(loss(&model, &device).backward(), &model);
         let round = group.round(0.02, &model, vec![grads])?; // on an error nothing has moved, in any rank
-        sent += round.traffic().up_per_worker();
+        sent += round.traffic().per_worker().up;
         model = round.apply(model);
     }
     let last = loss(&model, &device).into_scalar::<f32>();

@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             grads.push(GradientsParams::from_grads(loss.backward(), &model));
         }
         let round = group.round(0.1, &model, grads)?;
-        sent += round.traffic().up_per_worker();
+        sent += round.traffic().per_worker().up;
         model = round.apply(model);
     }
 

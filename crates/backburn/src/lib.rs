@@ -44,28 +44,29 @@ pub mod prelude {
 
 /// Lossy maps from a vector to what is sent of it, and the trait for one's own.
 pub mod compressors {
-    pub use backburn_compress::compressors::Coding;
+    pub use backburn_compress::compressors::*;
     pub use backburn_compress::{
-        AnyCompressor, Class, Compressor, CountSketch, Dct, Fcc, Feedback, Fits, HardThreshold, Identity, Kept,
-        LowRank, Memo, Natural, Norm, NotForFeedback, OneBit, ParameterError, Qsgd, Quantiser, RandomK, Scaled,
-        ScaledSign, Sign, Source, TernGrad, TiledTopK, TopK, TwoBit, Unbiased, Update, Vector,
+        Class, Compressor, Feedback, Fits, Kept, Memo, Norm, NotForFeedback, ParameterError, Quantiser, Source, Update,
+        Vector,
     };
 }
 
 /// Error-feedback methods, and the trait for one's own.
 pub mod methods {
+    pub use backburn_optim::algorithms::*;
     pub use backburn_optim::{
-        Adam, Algorithm, AnyAlgorithm, Argument, Ask, Beer, CompressedSgd, Cx, Decision, Demo, Dgc, Dion, Ecx, Ef21,
-        Ef21Ideal, Ef21Muon, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd, EfSgdBidirectional, Estimator, Inbox, LocalGradient,
-        Momentum, Move, Neolithic, Next, OnebitAdam, OuterSgd, Owner, Perturbed, Plain, PowerSgd, Preset, Residual,
-        Role, Seen, Sgd, SketchedTopK, State, Takes, Visitor, ZeroOneAdam, graph,
+        Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,
+        Plain, Refresh, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
     };
 }
 
 /// What is sent, and its bytes.
 pub mod payload {
     pub use backburn_compress::payload::*;
-    pub use backburn_compress::{Message, Note, WireError, decode_message, encode_message, mean, message_bytes};
+    pub use backburn_compress::{
+        Correction, Message, Note, WireError, compress, decode_into, decode_message, encode_message, feedback,
+        majority, mean, mean_at, mean_of_senders, message_bytes,
+    };
 }
 
 /// Random streams, named by keys so that every draw can be repeated.
@@ -87,9 +88,9 @@ pub mod text {
 /// Rounds on flat vectors, the one driver of them, and who carries messages between workers.
 pub mod host {
     pub use backburn_optim::{
-        At, Bytes, Change, Cluster, Decided, Encoded, Given, Gradient, Host, HostError, InProcess, Letter, Mail,
-        MailError, Observation, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport,
-        TransportError,
+        At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Host, HostError, InProcess, Letter,
+        Mail, MailError, Observation, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic,
+        Transport, TransportError,
     };
 }
 
@@ -110,8 +111,9 @@ pub mod burn {
     #[cfg(feature = "learner")]
     pub use backburn_optim::learner;
     pub use backburn_optim::{
-        EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Policy,
-        Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, load_optimizer,
+        EfSgdConfig, Fragments, FragmentsError, Group, GroupConfig, InnerGradients, LoadError, LocalSteps, ModelError,
+        ModuleHost, ParameterGroup, Places, Policy, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm,
+        load_optimizer,
     };
 }
 

@@ -96,6 +96,9 @@ pub struct Row {
 }
 
 /// Measures everything that is asked for, and hands on each row when it is ready.
+///
+/// # Errors
+/// Where the shapes make no layout.
 pub fn rows(options: &Options, mut each: impl FnMut(&Row)) -> Result<Vec<Row>, LayoutError> {
     let mut rows = Vec::new();
     for scope in &options.scopes {

@@ -37,6 +37,9 @@ pub enum ShapesError {
 
 impl Model {
     /// `resnet18`, `resnet50`, or the name of a file of shapes.
+    ///
+    /// # Errors
+    /// Where there is no such file, or it holds no shapes.
     pub fn load(name: &str) -> Result<Self, ShapesError> {
         let shapes = match name {
             "resnet18" => resnet18(),
@@ -50,6 +53,9 @@ impl Model {
     }
 
     /// Its tensors in a layout of this scope.
+    ///
+    /// # Errors
+    /// Where they make none.
     pub fn layout(&self, scope: Scope) -> Result<Layout, LayoutError> {
         let name = |(i, shape): (usize, &Vec<usize>)| (format!("tensor{i}"), shape.clone());
         Layout::new(self.shapes.iter().enumerate().map(name).collect(), scope, 0)
@@ -57,6 +63,9 @@ impl Model {
 }
 
 /// Shapes as a JSON list of lists, or one a line, as `64x3x3x3` or `64 3 3 3`.
+///
+/// # Errors
+/// Names the line, or what is wrong with the shapes.
 pub fn parse(text: &str) -> Result<Vec<Vec<usize>>, ShapesError> {
     let shapes = match serde_json::from_str::<Vec<Vec<usize>>>(text) {
         Ok(shapes) => shapes,

@@ -168,9 +168,9 @@ fn measure<M: Module + Clone>(
     let mut contenders = vec![Contender::new("SGD", Mover::Optimizer(stock), model)];
     let method = EfSgd::new().with_momentum(options.momentum)?;
     for compressor in &options.compressors {
-        let solo = Solo::any(AnyAlgorithm::new(method.clone()), compressor.clone())?.init();
+        let solo = Solo::any(AnyAlgorithm::new(method), compressor.clone())?.init();
         contenders.push(Contender::new(compressor, Mover::Optimizer(solo), model));
-        let group = GroupConfig::any(AnyAlgorithm::new(method.clone()), compressor.clone());
+        let group = GroupConfig::any(AnyAlgorithm::new(method), compressor.clone());
         let group = Mover::Group(Box::new(group.with_workers(GROUP).init(model)?));
         contenders.push(Contender::new(compressor, group, model));
     }

@@ -3,6 +3,7 @@
 mod advise;
 mod bench;
 mod checkpoint;
+mod compare;
 mod data;
 mod error;
 mod forms;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Train a model on simulated workers, or as one of the ranks of an MPI run.
     Train(Box<train::Args>),
+    /// Run a grid of methods, compressors and seeds, tune step sizes, and compare all on one page.
+    Compare(compare::Args),
     /// Compare runs on one page: loss and accuracy against steps, bytes and seconds, and what is owed.
     Report(report::Args),
     /// Show a checkpoint, or make one file of its parts.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
     // A reader that goes away (`| head`) ends the program as it ends any other.
     let outcome = match cli.command {
         Command::Train(args) => train::train(*args),
+        Command::Compare(args) => compare::compare(args),
         Command::Report(args) => report::report(&args),
         Command::Checkpoint(args) => checkpoint::checkpoint(args),
         Command::Data(args) => data::data(args),

@@ -17,7 +17,7 @@ pub struct Args {
     /// Experiments by name, or all.
     #[arg(required_unless_present = "list", value_name = "NAME", value_parser = names())]
     names: Vec<String>,
-    /// small takes minutes on two cores, paper has the published settings and wants a GPU.
+    /// small takes minutes on two cores, medium nights, paper has the published settings and wants a GPU.
     #[arg(long, default_value = "small", value_parser = scales())]
     scale: Scale,
     /// Where results, figures, claims and the report go.
@@ -54,8 +54,7 @@ fn names() -> PossibleValuesParser {
 }
 
 fn scales() -> impl TypedValueParser<Value = Scale> {
-    PossibleValuesParser::new([Scale::Small, Scale::Paper].map(|scale| scale.pick("smoke", "small", "paper")))
-        .try_map(|name| name.parse::<Scale>())
+    PossibleValuesParser::new(["small", "medium", "paper"]).try_map(|name| name.parse::<Scale>())
 }
 
 /// Runs or lists experiments. A claim that does not hold, or an experiment whose data is missing, is shown
@@ -111,9 +110,11 @@ pub fn reproduce(args: Args) -> Result<(), Failure> {
 }
 
 fn list() -> Result<(), Failure> {
-    let mut table = Table::new(["experiment", "small, two cores", "paper, GPU", "source"]);
-    for about in EXPERIMENTS.iter().map(|e| e.about()) {
-        table.row([about.name, about.time[0], about.time[1], about.source]);
+    let mut table = Table::new(["experiment", "small, two cores", "medium, two cores", "paper, GPU", "source"]);
+    for experiment in EXPERIMENTS {
+        let about = experiment.about();
+        let medium = experiment.at_medium().unwrap_or("–");
+        table.row([about.name, about.time[0], medium, about.time[1], about.source]);
     }
     say(&table)?;
     for about in EXPERIMENTS.iter().map(|e| e.about()) {
@@ -126,9 +127,9 @@ fn list() -> Result<(), Failure> {
 }
 
 fn list_json() -> Result<(), Failure> {
-    let row = |about: About| {
+    let row = |about: About, medium: Option<&str>| {
         let About { name, title, source, claims, time: [small, paper] } = about;
-        json!({"name": name, "title": title, "source": source, "claims": claims, "small": small, "paper": paper})
+        json!({"name": name, "title": title, "source": source, "claims": claims, "small": small, "medium": medium, "paper": paper})
     };
-    say(EXPERIMENTS.iter().map(|e| row(e.about())).collect::<Value>())
+    say(EXPERIMENTS.iter().map(|e| row(e.about(), e.at_medium())).collect::<Value>())
 }

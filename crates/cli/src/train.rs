@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use backburn::DeviceKind;
+use backburn::burn::Fragments;
 use backburn::host::Transport;
 use backburn::network::{Links, Plan, PlanChoice};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
@@ -97,6 +98,10 @@ pub struct Args {
     /// The step size of their rounds, where that is not the method's own.
     #[arg(long, value_name = "LR", help_heading = "Compression")]
     outer_lr: Option<f64>,
+    /// Exchange one of P fragments of the model at a time, while workers step: P[,delay=τ][,mix=α][,sequential], delay
+    /// 1 and mix 0.5 where nothing is said.
+    #[arg(long, value_name = "FRAGMENTS", help_heading = "Compression")]
+    fragments: Option<Fragments>,
     /// What is compressed as one vector: parameter, global or bucket:SIZE.
     #[arg(long, help_heading = "Compression")]
     scope: Option<Scope>,
@@ -456,6 +461,7 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     set(&mut c.local_steps, args.local_steps);
     c.inner = args.inner.or(c.inner);
     c.outer_lr = args.outer_lr.or(c.outer_lr);
+    c.fragments = args.fragments.or(c.fragments);
     set(&mut c.scope, args.scope);
     set(&mut c.dense_below, args.dense_below);
     set(&mut c.schedule.lr, args.lr);

@@ -34,6 +34,8 @@ fn refusals_name_what_is_allowed() {
         (vec!["train", "--stesp", "1"], "'--steps'"),
         (vec!["tran"], "'train'"),
         (vec!["train", "--model", "lenet"], "resnet20, resnet18, resnet34, vgg19-bn, gpt[:layers=4,"),
+        (vec!["train", "--model", "convet"], "unknown model `convet`; did you mean `convnet`? known: convnet, "),
+        (vec!["train", "--partition", "by-clas"], "did you mean `by-class`? there are iid, "),
         (vec!["train", "--model", "gpt:dim=30"], "dim = 30 is not a multiple of heads = 4"),
         (vec!["train", "--model", "gpt", "--offline"], "reads nothing else; there are kjv, kjv-embedded and text:FILE"),
         (vec!["train", "--data", "kjv-embedded"], "is text, which convnet does not read; a model of text is gpt["),
@@ -435,6 +437,10 @@ fn malformed_cases_fail_alone() {
         changed("x0", serde_json::json!([[], [1.0]])),
         changed("compressor", serde_json::json!({"kind": "topk", "ratio": 2})),
         changed("compressor", serde_json::json!({"kind": "unheard-of"})),
+        changed(
+            "compressor",
+            serde_json::json!({"kind": "fcc", "rounds": 1, "of": "fcc:rounds=1,of=".repeat(100_000) + "topk:0.1"}),
+        ),
         good,
     ]);
     std::fs::write(&file, cases.to_string()).unwrap();
@@ -444,6 +450,6 @@ fn malformed_cases_fail_alone() {
     let kinds: Vec<&str> = (lines.iter())
         .map(|l| ["error", "unsupported", "iterates"].into_iter().find(|k| l.get(*k).is_some()).unwrap())
         .collect();
-    assert_eq!(kinds, ["error", "error", "error", "unsupported", "iterates"]);
+    assert_eq!(kinds, ["error", "error", "error", "unsupported", "error", "iterates"]);
     assert!(!output.status.success());
 }

@@ -81,6 +81,8 @@ fn ranks_come_to_the_bits_of_one_process() {
         (4, "resnet8", "powersgd", "lowrank:2"),
         (3, "softmax", "ef21-sgdm:eta=0.1", "topk:0.1"),
         (3, "convnet", "ef-sgd", "randk:0.01"),
+        (3, "softmax", "sparse-loco", "topk:64/4096,values=2bit,tiles"),
+        (2, "convnet", "diloco", "topk:0.05"),
     ]
     .into_iter()
     .enumerate()
@@ -90,6 +92,12 @@ fn ranks_come_to_the_bits_of_one_process() {
             &["--batch", "4", "--subset", "240", "--steps", "5", "--checkpoint-every", "2steps"][..],
         ]
         .concat();
+        let local: &[&str] = match method {
+            "sparse-loco" => &["--local-steps", "2"],
+            "diloco" => &["--local-steps", "4", "--fragments", "2"],
+            _ => &[],
+        };
+        let args = [&args[..], local].concat();
         let at = |name: &str| place.path().join(format!("{i}-{name}"));
         simulate(ranks, &args, &at("one"));
         let output = mpirun(ranks, &args, &at("ranks")).output().unwrap();

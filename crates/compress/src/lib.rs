@@ -45,10 +45,7 @@ mod vector_units;
 
 pub use class::Class;
 pub use compressor::Compressor;
-pub use compressors::{
-    AnyCompressor, CountSketch, Dct, Fcc, HardThreshold, Identity, LowRank, Natural, OneBit, Qsgd, RandomK, Scaled,
-    ScaledSign, Sign, TernGrad, TiledTopK, TopK, TwoBit, Unbiased,
-};
+pub use compressors::*;
 pub use error::{ParameterError, WireError};
 pub use feedback::{Feedback, Fits, NotForFeedback};
 pub use kernels::finite::{all_finite, first_non_finite};

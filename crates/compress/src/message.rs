@@ -10,7 +10,6 @@ use crate::key::Key;
 use crate::layout::{Layout, Unit};
 use crate::memo::Memo;
 use crate::payload::{Payload, Signs, Sketch, mean_of, mean_over_senders, wire};
-use crate::room;
 use crate::source::{Source, Update};
 use crate::vector::Vector;
 
@@ -112,7 +111,7 @@ impl Message {
     /// Ends with its memory left to the messages to come, as far as nobody else holds its payloads: a step after the
     /// first then asks the system for none. Whoever lets go of a message as long as a model should say so.
     pub fn recycle(self) {
-        self.payloads.into_iter().filter_map(Arc::into_inner).for_each(room::give);
+        self.payloads.into_iter().filter_map(Arc::into_inner).for_each(Payload::give);
     }
 
     /// Whether every number in it, and all that it decodes to, is finite.

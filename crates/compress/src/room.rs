@@ -5,8 +5,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::payload::{Payload, Values};
-
 /// Buffers smaller than this are not worth it, in bytes.
 const LEAST: usize = 1 << 16;
 /// What is held at most, in bytes: more is given back to the system.
@@ -79,21 +77,9 @@ pub(crate) fn take<T: Room>(len: usize) -> Vec<T> {
     T::SHELF.take(len)
 }
 
-/// The memory of a payload.
-pub(crate) fn give(payload: Payload) {
-    let values = match payload {
-        Payload::Dense(dense) => dense.values,
-        Payload::Signs(signs) => return u64::SHELF.put(signs.words),
-        Payload::Cosine(cosine) => return give(cosine.into_coefficients()),
-        Payload::Sum(sum) => return sum.parts.into_iter().for_each(give),
-        Payload::Sparse(_) | Payload::Drawn(_) | Payload::LowRank(_) | Payload::Sketch(_) => return,
-    };
-    match values {
-        Values::F32(values) => f32::SHELF.put(values),
-        Values::Levels(levels) => i8::SHELF.put(levels.levels),
-        Values::Powers(powers) => u16::SHELF.put(powers.codes),
-        Values::F16(_) | Values::Bf16(_) | Values::Codebook(_) | Values::Halves(_) => {}
-    }
+/// Memory for those to come.
+pub(crate) fn put<T: Room>(buffer: Vec<T>) {
+    T::SHELF.put(buffer);
 }
 
 #[cfg(test)]

@@ -306,7 +306,7 @@ impl Sweep for Source<'_> {
             (Home::Own(p), Some(Move { update, places })) => {
                 let last = update.last.map(|last| match (last, places) {
                     (Payload::Drawn(drawn), Some(places)) => Prepared::places(places, &drawn.values),
-                    _ => Prepared::new(last),
+                    _ => last.prepared(),
                 });
                 let last = last.as_ref();
                 // A task's places are found once, and used up block by block.

@@ -65,6 +65,12 @@ pub enum TextError {
         /// What stands behind it.
         part: String,
     },
+    /// Forms within forms without an end.
+    #[error("a form within a form, {given} deep; {NESTED} is the most")]
+    Nested {
+        /// How deep.
+        given: usize,
+    },
     /// A value out of its range.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -113,6 +119,9 @@ fn edits(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// Forms within one form, one in the other, at most. They are read by recursion.
+pub const NESTED: usize = 16;
+
 /// One row of a table of textual forms.
 #[derive(Debug)]
 pub struct Form<T: 'static> {
@@ -140,8 +149,13 @@ impl<T> Form<T> {
     /// What `text` names in `table`, a list of `what`.
     ///
     /// # Errors
-    /// Where the name is in no row, an argument does not parse, is missing, is given twice or is not known.
+    /// Where the name is in no row, an argument does not parse, is missing, is given twice or is not known, or forms
+    /// are nested too deep.
     pub fn read(table: &'static [&'static Self], what: &'static str, text: &str) -> Result<T, TextError> {
+        let given = text.matches("of=").count();
+        if given > NESTED {
+            return Err(TextError::Nested { given });
+        }
         let mut args = Args::parse(text);
         let row = table.iter().find(|row| row.name == args.name());
         let row = row.ok_or_else(|| TextError::unknown(what, args.name(), table.iter().map(|row| row.name)))?;

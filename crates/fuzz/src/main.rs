@@ -1,5 +1,6 @@
 //! Hostile input for everything of Backburn that reads; see the README of this package.
 
+mod letter;
 mod memory;
 mod mutate;
 mod targets;

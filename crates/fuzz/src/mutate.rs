@@ -71,7 +71,8 @@ fn range(random: &mut Philox, len: usize) -> std::ops::Range<usize> {
 /// One of the corpus after one to four changes; `words` are the format's own.
 pub fn mutate(random: &mut Philox, corpus: &[Vec<u8>], words: &[&str]) -> Vec<u8> {
     let mut input = corpus[random.below(corpus.len() as u32) as usize].clone();
-    for _ in 0..1 + random.below(4) {
+    // Half of the inputs are changed once, or few would be taken.
+    for _ in 0..1 + random.below(2) * random.below(4) {
         let at = place(random, input.len());
         match random.below(9) {
             0 if at < input.len() => input[at] ^= 1 << random.below(8),

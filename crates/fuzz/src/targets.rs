@@ -12,6 +12,8 @@ use backburn_train::data::Libsvm;
 use backburn_train::data::formats::idx::Idx;
 use backburn_train::run::RunConfig;
 
+use crate::letter;
+
 /// Something that reads.
 pub struct Target {
     /// Its name.
@@ -37,6 +39,7 @@ const LIMIT: u64 = 4096;
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "message", corpus: messages, words: &[], seal: seal_message, read: message, memory: 64 },
+    Target { name: "letter", corpus: letter::corpus, words: &[], seal: letter::seal, read: letter::read, memory: 256 },
     Target { name: "snapshot", corpus: snapshots, words: &[], seal: seal_snapshot, read: snapshot, memory: 256 },
     Target {
         name: "compressor",
@@ -117,12 +120,14 @@ fn messages() -> Vec<Vec<u8>> {
 }
 
 /// A message behind the header that belongs to its body.
-fn seal_message(mut bytes: Vec<u8>) -> Vec<u8> {
+pub fn seal_message(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.len() < 20 {
         return bytes;
     }
     let body = (bytes.len() - 20) as u64;
-    bytes[..4].copy_from_slice(b"BB\x01\x00");
+    // Both versions that are read.
+    let version = if bytes[2] == 1 { 1 } else { 2 };
+    bytes[..4].copy_from_slice(&[b'B', b'B', version, 0]);
     // A number of payloads that could be.
     bytes[6..8].fill(0);
     bytes[8..16].copy_from_slice(&body.to_le_bytes());
@@ -149,7 +154,7 @@ fn cluster(method: &str) -> Cluster {
     Cluster::new(method, compressor, layout.expect("a layout"), 2, 3, &[0.5; 8]).expect("they go together")
 }
 
-const SAVED: &[&str] = &["ef-sgd:momentum=0.9", "ef21", "beer"];
+const SAVED: &[&str] = &["ef-sgd:momentum=0.9", "ef21-sgdm:eta=0.5", "beer", "powersgd:rank=1"];
 
 fn step(cluster: &mut Cluster) -> bool {
     let g = [1.0, -2.0, 0.5, 0.0, 3.0, 0.25, -0.125, 1.5];

@@ -17,21 +17,17 @@ pub use backburn_compress::{Policy, Vector};
 #[cfg(feature = "learner")]
 pub use crate::burn::learner;
 pub use crate::burn::{
-    DeviceError, DeviceKind, EfSgdConfig, Group, GroupConfig, LoadError, LocalSteps, ModelError, ModuleHost,
-    ParameterGroup, Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm, device, load_optimizer,
+    DeviceError, DeviceKind, EfSgdConfig, Fragments, FragmentsError, Group, GroupConfig, InnerGradients, LoadError,
+    LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm,
+    device, load_optimizer,
 };
-pub use algorithms::parts::{Residual, graph};
-pub use algorithms::{
-    Adam, Beer, CompressedSgd, Demo, Dgc, Dion, Ecx, Ef21, Ef21Ideal, Ef21Muon, Ef21Sgd, Ef21Sgd2m, Ef21Sgdm, EfSgd,
-    EfSgdBidirectional, Estimator, LocalGradient, Momentum, Neolithic, OnebitAdam, OuterSgd, Perturbed, PowerSgd,
-    Preset, Sgd, SketchedTopK, ZeroOneAdam,
-};
+pub use algorithms::*;
 pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
     At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Heard, Host, HostError, InProcess,
-    Letter, Link, LinkError, Links, Load, Machines, Mail, MailError, Observation, OnLink, Plan, PlanChoice, PlanError,
-    Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError, UnitError,
-    all_reduce, duration, mean_of_nodes, rate,
+    Letter, Link, LinkError, Links, Load, Machines, Mail, MailError, Observation, OnLink, Outgrown, Plan, PlanChoice,
+    PlanError, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError,
+    UnitError, all_reduce, duration, mean_of_nodes, rate,
 };
 pub use method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,

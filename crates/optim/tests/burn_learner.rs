@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use backburn_optim::learner::{BytesMetric, ContractionMetric, EpochLines, GroupStrategy, Metered, SplitMeans};
-use backburn_optim::{EfSgdConfig, GroupConfig, device};
+use backburn_optim::{EfSgdConfig, Fragments, GroupConfig, LocalSteps, device};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::InMemDataset;
 use burn::lr_scheduler::constant::ConstantLr;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::SgdConfig;
+use burn::optim::{AdamWConfig, SgdConfig};
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use burn::train::metric::{Adaptor, LossInput, LossMetric};
@@ -150,6 +150,50 @@ fn a_probe_is_read_like_a_meter() {
         model = optim.step(0.1, model, output.grads);
     }
     let reading = probe.reading();
-    assert_eq!((reading.steps, reading.up), (3, probe.bytes_up() as f64));
-    assert!(reading.up > 0.0);
+    assert_eq!((reading.steps, reading.bytes.up), (3, probe.bytes_up() as f64));
+    assert!(reading.bytes.up > 0.0);
+}
+
+/// H = 3, and epochs of four steps: an epoch ends between two rounds, a run is gone on with
+/// from there, and all is what [`LocalSteps`] by themselves come to.
+#[test]
+fn local_steps_are_those_of_a_plain_loop_and_survive_a_restart() {
+    let device = device("auto").unwrap().autodiff();
+    let items = || InMemDataset::new((0..32).collect::<Vec<u32>>());
+    let loader = || DataLoaderBuilder::new(Rows).batch_size(4).build(items());
+    let start = Net { linear: LinearConfig::new(8, 1).init(&device) };
+    let adamw = || AdamWConfig::new().with_weight_decay(0.1).init();
+    let whole = Fragments::WHOLE;
+    let train = |out: &Path, epochs: usize, resume: Option<usize>| {
+        let strategy = GroupStrategy::new(config("sparse-loco", 2), device.clone(), out);
+        let strategy = strategy.with_local_steps(3, 0.9, whole, adamw);
+        let meter = strategy.meter();
+        let training = SupervisedTraining::new(out, loader(), loader())
+            .metric_train_numeric(LossMetric::new())
+            .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
+            .with_default_checkpointers()
+            .with_application_logger(None)
+            .renderer(Box::new(EpochLines::default()))
+            .num_epochs(epochs);
+        let training = resume.into_iter().fold(training, |training, epoch| training.checkpoint(epoch));
+        let result = training.launch(Learner::new(start.clone(), SgdConfig::new().init(), ConstantLr::new(0.05)));
+        assert_eq!(result.error.map(|e| e.to_string()), None);
+        (result.model.linear.weight.val().into_data().try_to_vec::<f32>().unwrap(), meter.reading().bytes.up)
+    };
+    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (expected, up) = train(one.path(), 3, None);
+    train(two.path(), 1, None);
+    let (resumed, _) = train(two.path(), 3, Some(1));
+    assert_eq!(expected, resumed);
+
+    let group = config("sparse-loco", 2).init(&start).unwrap();
+    let mut local = LocalSteps::new(group, start, adamw(), 3).unwrap();
+    let mut sent = Vec::new();
+    for step in 0..12u32 {
+        let rows = |worker: usize| (0..4).map(|i| 16 * worker as u32 + 4 * (step % 4) + i).collect();
+        let gradient = |worker: usize, replica: &Net| TrainStep::step(replica, Rows.batch(rows(worker), &device)).grads;
+        sent.extend(local.step(0.05, 0.9, gradient).unwrap().map(|traffic| traffic.per_worker().up));
+    }
+    assert_eq!(local.model().linear.weight.val().into_data().try_to_vec::<f32>().unwrap(), expected);
+    assert!(sent.len() == 4 && up > 0.0);
 }

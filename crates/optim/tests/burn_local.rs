@@ -2,7 +2,7 @@
 
 use backburn_compress::{AnyCompressor, Identity, TopK};
 use backburn_optim::{
-    AnyAlgorithm, EfSgd, Group, GroupConfig, LocalSteps, OuterSgd, Preset, RoundError, Snapshot, device,
+    AnyAlgorithm, EfSgd, Fragments, Group, GroupConfig, LocalSteps, OuterSgd, Preset, RoundError, Snapshot, device,
 };
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -122,6 +122,69 @@ fn sent_and_owed_are_all_that_workers_came_by() {
     }
 }
 
+/// Streaming against its formulas in a plain loop: Δ of a fragment is formed τ steps early, θ_p follows Nesterov's outer
+/// step, and workers go on from (1 − α)θ + αθ_i there.
+#[test]
+fn fragments_are_exchanged_as_their_formulas_say() {
+    let (n, spacing, gamma, mu) = (2, 3, 0.4f32, 0.9f32);
+    for (delay, mix, sequential) in [(0, 0.0, false), (0, 0.5, true), (1, 0.5, false), (2, 0.25, true)] {
+        let start = net(&cpu());
+        let fragments = Fragments::new(2).unwrap().with_delay(delay).with_mix(mix).unwrap();
+        let fragments = if sequential { fragments.with_sequential_layers() } else { fragments };
+        let group = outer(OuterSgd::preset(Preset::DiLoCo), "identity", n, &start);
+        let local = LocalSteps::new(group, start.clone(), sgd(), 2 * spacing).unwrap();
+        let mut local = local.with_fragments(fragments).unwrap();
+        let reads = outer(OuterSgd::new(), "identity", n, &start);
+        let mut theta = reads.parameters(&start).unwrap().into_vec();
+        let mut momentum = vec![0.0f32; theta.len()];
+        let mut replicas: Vec<(Net, ModuleOptimizer)> = vec![(start.clone(), sgd()); n];
+        let ranges = [0..35, 35..53];
+        let (mut next, mut since, mut rounds) = (0, 0, 0);
+        let read = |replica: &Net| reads.parameters(replica).unwrap().into_vec();
+        for step in 0..15 {
+            let mut outer_step = |replicas: &[(Net, ModuleOptimizer)], next: usize| {
+                let all: Vec<Vec<f32>> = replicas.iter().map(|(replica, _)| read(replica)).collect();
+                for j in ranges[next].clone() {
+                    let d = all.iter().map(|x| theta[j] - x[j]).sum::<f32>() / n as f32;
+                    momentum[j] = mu * momentum[j] + d;
+                    theta[j] -= gamma * (d + mu * momentum[j]);
+                }
+            };
+            if delay > 0 && since + delay == spacing {
+                outer_step(&replicas, next);
+            }
+            for (worker, (replica, optim)) in replicas.iter_mut().enumerate() {
+                let grads = grads(replica, worker, step);
+                *replica = optim.step(0.1, replica.clone(), grads);
+            }
+            since += 1;
+            if since == spacing {
+                if delay == 0 {
+                    outer_step(&replicas, next);
+                }
+                for (replica, _) in &mut replicas {
+                    let mut x = read(replica);
+                    for j in ranges[next].clone() {
+                        x[j] = (1.0 - mix as f32) * theta[j] + mix as f32 * x[j];
+                    }
+                    *replica = reads.with_parameters(replica.clone(), &x).unwrap();
+                }
+                (next, since, rounds) = (1 - next, 0, rounds + 1);
+            }
+            let heard = local.step(0.1, gamma.into(), |worker, replica| grads(replica, worker, step)).unwrap();
+            let what = format!("delay {delay}, mix {mix}, step {step}");
+            assert_eq!(heard.is_some(), since == 0, "{what}");
+            // The other fragment is told in a few bytes that say nothing.
+            assert!(heard.is_none_or(|heard| heard.per_worker().up < 4.0 * 36.0 + 40.0), "{what}");
+            close(read(local.model()).as_slice(), &theta, 1e-5, &what);
+            for (worker, (replica, _)) in replicas.iter().enumerate() {
+                close(&read(local.replica(worker).unwrap()), &read(replica), 1e-5, &what);
+            }
+        }
+        assert_eq!(rounds, 5);
+    }
+}
+
 /// Moments, replicas and what is owed are saved with their worker: a run goes on with the same bits from any step.
 #[test]
 fn resumes_bit_for_bit_in_the_middle_of_h() {
@@ -129,10 +192,21 @@ fn resumes_bit_for_bit_in_the_middle_of_h() {
     let inners: [(fn() -> ModuleOptimizer, Preset); 3] =
         [(adamw, Preset::SparseLoCo), (|| SgdConfig::new().init(), Preset::DiLoCo), (adamw, Preset::MuLoCo)];
     for (inner, preset) in inners {
-        for cut in [0, 2, 5, 6] {
+        for (cut, fragments) in [
+            (0, Fragments::WHOLE),
+            (2, Fragments::WHOLE),
+            (5, Fragments::WHOLE),
+            (6, Fragments::WHOLE),
+            (2, "2,delay=2,mix=0.5".parse().unwrap()),
+            (4, "2,delay=2,mix=0.5".parse().unwrap()),
+            (5, "2,delay=1,mix=0.5".parse().unwrap()),
+            (6, "2,delay=1,mix=0.5".parse().unwrap()),
+        ] {
             let make = || {
                 let start = net(&cpu());
-                LocalSteps::new(outer(OuterSgd::preset(preset), "topk:0.2", 2, &start), start, inner(), 3).unwrap()
+                let group = outer(OuterSgd::preset(preset), "topk:0.2", 2, &start);
+                let local = LocalSteps::new(group, start, inner(), 3 * fragments.count() as u64).unwrap();
+                local.with_fragments(fragments).unwrap()
             };
             let run = |local: &mut LocalSteps<Net>, steps: std::ops::Range<usize>| {
                 for step in steps {
@@ -146,7 +220,7 @@ fn resumes_bit_for_bit_in_the_middle_of_h() {
             second.restore(&Snapshot::from_bytes(&bytes, "memory").unwrap()).unwrap();
             assert_eq!(second.since_round(), cut as u64 % 3);
             run(&mut second, cut..10);
-            assert!(whole.snapshot().unwrap() == second.snapshot().unwrap(), "{preset:?}, cut at {cut}");
+            assert!(whole.snapshot().unwrap() == second.snapshot().unwrap(), "{preset:?}, {fragments}, cut at {cut}");
         }
     }
 }

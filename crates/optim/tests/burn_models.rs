@@ -2,11 +2,14 @@
 
 use backburn_compress::{Identity, Scope, TopK};
 use backburn_optim::{
-    EfSgd, Group, GroupConfig, ModelError, RoundError, SetupError, Sgd, Snapshot, SnapshotError, device,
+    EfSgd, EfSgdConfig, Group, GroupConfig, ModelError, ParameterGroup, RoundError, SetupError, Sgd, Snapshot,
+    SnapshotError, device,
 };
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::quantization::QuantScheme;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 /// A module with one 1-D parameter.
@@ -121,6 +124,24 @@ fn gradients_of_another_shape_or_rank_are_an_error() {
     grads.register(model.a.id, Tensor::<2>::ones([1, 2], &cpu().inner()));
     let error = group.round(1.0, &model, vec![grads]).unwrap_err();
     assert_eq!(error, RoundError::Model(ModelError::Rank { worker: 0, path: "a".into(), rank: 1 }));
+    let error = group.round(ModuleLearningRate::default(), &model, vec![of(&[(&model.a, &[1.0, 1.0])])]).unwrap_err();
+    assert_eq!(error, RoundError::Model(ModelError::NoStepSize));
+}
+
+#[test]
+fn nobody_hears_of_the_panics_that_answer_us() {
+    // Pins that no text of Burn's panics is printed, and that other panics' is.
+    const INNER: &str = "BACKBURN_TEST_INNER";
+    if std::env::var_os(INNER).is_some() {
+        gradients_of_another_shape_or_rank_are_an_error();
+        panic!("this one is meant to be heard");
+    }
+    let name = "nobody_hears_of_the_panics_that_answer_us";
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", name, "--nocapture"]).env(INNER, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.matches("panicked").count(), 1, "{said}");
+    assert!(said.contains("meant to be heard"), "{said}");
 }
 
 #[test]
@@ -363,6 +384,208 @@ fn an_overflow_is_refused_with_the_state_as_before() {
     let mut group = sgd(&model);
     let error = group.round(1.0, &model, vec![of(&[(&model.a, &[-3e38, 0.0])])]).unwrap_err();
     assert!(matches!(error, RoundError::Overflow { what: "x", .. }), "{error}");
+}
+
+/// A parameter of another type.
+fn typed(values: &[f32], dtype: DType) -> Param<Tensor<1>> {
+    Param::from_tensor(Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), (&cpu(), dtype)))
+}
+
+#[test]
+fn what_a_parameters_own_type_does_not_hold_is_refused() {
+    // Pins that f16 and bf16 weights never become infinite in silence when a step is cast back: refused, state as
+    // before, the parameter named; and that the last step that they hold is taken.
+    let cases = [
+        (DType::F16, "f16", [60000.0, 1.0], -5500.0, -5600.0),
+        (DType::BF16, "bf16", [3.38e38, 1.0], -1e36, -2e36),
+        (DType::F32, "f32", [3.38e38, 1.0], -2e36, -4e36),
+    ];
+    for (dtype, name, x, held, not) in cases {
+        let model = Two { a: typed(&x, dtype), b: param(&[1.0]) };
+        for method in ["sgd", "ef-sgd:momentum=0.9", "ef-sgd:outside,momentum=0.9", "perturbed:r=1e-9"] {
+            let config = GroupConfig::any(method.parse().unwrap(), "identity".parse().unwrap());
+            let mut group = config.init(&model).unwrap();
+            let before = group.snapshot(&model).unwrap();
+            let grads = |g: f32| vec![of(&[(&model.a, &[g, 0.0]), (&model.b, &[1.0])])];
+            let error = group.round(1.0, &model, grads(not)).unwrap_err();
+            assert!(error.is_rejected() && error.is_divergence(), "{method}: {error}");
+            match (&error, dtype) {
+                (RoundError::Overflow { path, what: "x", .. }, DType::F32) => assert_eq!(path, "a"),
+                (RoundError::Outgrown { outgrown, .. }, _) => {
+                    assert_eq!((outgrown.path.as_str(), outgrown.dtype), ("a", name));
+                }
+                _ => panic!("{method}, {name}: {error}"),
+            }
+            assert_eq!(group.snapshot(&model).unwrap(), before, "{method}, {name}");
+            let moved = group.round(1.0, &model, grads(held)).unwrap().apply(model.clone());
+            assert!(values(&moved.a).iter().all(|x| x.is_finite()), "{method}, {name}: {:?}", values(&moved.a));
+            assert_eq!(values(&moved.b), [0.0]);
+        }
+        let (mut optim, probe) = EfSgdConfig::new(Identity).with_momentum(0.9).init_with_probe().unwrap();
+        let grads = |g: f32| of(&[(&model.a, &[g, 0.0]), (&model.b, &[1.0])]);
+        let stayed = optim.step(1.0, model.clone(), grads(not));
+        assert_eq!((values(&stayed.a), values(&stayed.b)), (values(&model.a), vec![0.0]), "{name}");
+        assert_eq!((probe.rejected(), probe.steps()), (1, 1));
+        let moved = optim.step(1.0, model.clone(), grads(held));
+        assert!(values(&moved.a)[0].is_finite() && values(&moved.a) != values(&model.a), "{name}");
+    }
+}
+
+#[test]
+fn a_share_of_the_step_size_is_no_way_around_what_is_finite() {
+    // Pins law 11 where a parameter's own step size, which acts when the move is applied, is beyond the round's.
+    let model = two(&[1.0, 1.0], &[1.0]);
+    for method in ["sgd", "ef-sgd", "ef-sgd:outside", "ef21-sgd"] {
+        let config = GroupConfig::any(method.parse().unwrap(), "identity".parse().unwrap());
+        let config = config.with_groups(vec![ParameterGroup::matching("a").with_step_size(1e30)]);
+        let mut group = config.init(&model).unwrap();
+        let before = group.snapshot(&model).unwrap();
+        let grads = |g: f32| vec![of(&[(&model.a, &[1.0, g]), (&model.b, &[1.0])])];
+        let error = group.round(1.0, &model, grads(1e9)).unwrap_err();
+        assert!(error.is_rejected() && error.to_string().contains("`a`"), "{method}: {error}");
+        assert_eq!(group.snapshot(&model).unwrap(), before, "{method}");
+        let moved = group.round(1.0, &model, grads(1e5)).unwrap().apply(model.clone());
+        assert_eq!((values(&moved.a), values(&moved.b)), (vec![-1e30, -1e35], vec![0.0]), "{method}");
+    }
+}
+
+#[test]
+fn sums_that_overflow_on_the_way_to_a_finite_mean_do_not() {
+    // Pins that four workers of (1e38, 1) at a step size of 1e-38 move x by −1, in a round and on modules.
+    for compressor in ["identity", "topk:1", "randk:1", "sign:scaled", "qsgd:scaled"] {
+        let model = m(&[0.0, 0.0]);
+        let config = GroupConfig::any("ef-sgd:outside".parse().unwrap(), compressor.parse().unwrap());
+        let mut group = config.with_workers(4).with_seed(1).init(&model).unwrap();
+        let grads = (0..4).map(|_| of(&[(&model.a, &[1e38, 1.0])])).collect();
+        let moved = group.round(1e-38, &model, grads).unwrap().apply(model.clone());
+        let x = values(&moved.a);
+        let right = match compressor {
+            // Of both coordinates.
+            "sign:scaled" => (x[0] + 0.5).abs() < 1e-6 && x[0] == x[1],
+            // One of the two was drawn; unbiased roundings are scaled.
+            "randk:1" => (x[0] + 1.0).abs() < 1e-6 || x[0] == 0.0,
+            "qsgd:scaled" => x[0] < -0.5 && x[0].is_finite(),
+            _ => (x[0] + 1.0).abs() < 1e-6,
+        };
+        assert!(right, "{compressor}: {x:?}");
+    }
+}
+
+/// A model of every kind of parameter that there is.
+#[derive(Module, Debug)]
+struct Kinds {
+    single: Param<Tensor<2>>,
+    half: Param<Tensor<1>>,
+    brain: Param<Tensor<1>>,
+    double: Param<Tensor<1>>,
+    scalar: Param<Tensor<0>>,
+    empty: Param<Tensor<2>>,
+    tied: Param<Tensor<2>>,
+    frozen: Param<Tensor<1>>,
+    lazy: Linear,
+    quantised: Param<Tensor<2>>,
+}
+
+impl Kinds {
+    fn new(device: &Device) -> Self {
+        let wave = |n: usize| TensorData::new((0..n).map(|i| 1.0 + (i as f32 * 0.7).sin()).collect::<Vec<_>>(), [n]);
+        let of = |dtype: DType| Param::from_tensor(Tensor::<1>::from_data(wave(5), (device, dtype)));
+        let single = Param::from_tensor(Tensor::<1>::from_data(wave(6), device).reshape([2, 3]));
+        let plain = Tensor::<1>::from_data(wave(32), &device.clone().inner()).reshape([4, 8]);
+        let quantised = Param::from_tensor(plain.quantize_dynamic(&QuantScheme::default())).set_require_grad(false);
+        Self {
+            tied: single.clone(),
+            single,
+            half: of(DType::F16),
+            brain: of(DType::BF16),
+            double: of(DType::F64),
+            scalar: Param::from_tensor(Tensor::<1>::from_data(wave(1), device).reshape::<0, _>([0usize; 0])),
+            empty: Param::from_tensor(Tensor::zeros([0, 3], device)),
+            frozen: of(DType::F32).set_require_grad(false),
+            lazy: LinearConfig::new(3, 2).with_initializer(Initializer::Constant { value: 0.25 }).init(device),
+            quantised,
+        }
+    }
+
+    /// Of squares, so that every step's gradient is another.
+    fn grads(&self) -> GradientsParams {
+        let half = self.half.val().cast(DType::F32).powi_scalar(2).sum();
+        let brain = self.brain.val().cast(DType::F32).powi_scalar(2).sum();
+        let double = self.double.val().cast(DType::F32).powi_scalar(2).sum();
+        let scalar = self.scalar.val().reshape([1]).powi_scalar(2);
+        let single = self.single.val().powi_scalar(2).sum() + self.empty.val().sum();
+        let lazy = self.lazy.forward(self.single.val()).powi_scalar(2).sum() + self.frozen.val().sum();
+        GradientsParams::from_grads((half + brain + double + scalar + single + lazy).backward(), self)
+    }
+
+    /// Every trained tensor's values, and how far from each other two roundings of 1 lie in its type.
+    fn values(&self) -> Vec<(Vec<f64>, f64)> {
+        let of = |data: TensorData, ulp: f64| (data.iter::<f64>().collect(), ulp);
+        vec![
+            of(self.single.val().into_data(), 0.0),
+            of(self.half.val().into_data(), 2f64.powi(-10)),
+            of(self.brain.val().into_data(), 2f64.powi(-7)),
+            // Gradients are of f32.
+            of(self.double.val().into_data(), 2f64.powi(-23)),
+            of(self.scalar.val().into_data(), 0.0),
+            of(self.empty.val().into_data(), 0.0),
+            of(self.frozen.val().into_data(), 0.0),
+            of(self.lazy.weight.val().into_data(), 0.0),
+            of(self.lazy.bias.as_ref().unwrap().val().into_data(), 0.0),
+        ]
+    }
+
+    fn quantised(&self) -> TensorData {
+        self.quantised.val().into_data()
+    }
+}
+
+#[test]
+fn every_kind_of_parameter_trains_as_under_burns_sgd() {
+    // Pins types (f16, bf16, f64, mixed), rank 0, empty, tied, frozen, lazy and quantised parameters and devices with
+    // gradient checkpointing: in f32 the bits of Burn's SGD, in others within their rounding, by every way in.
+    const STEPS: usize = 5;
+    for device in [cpu(), device("auto").unwrap().autodiff().gradient_checkpointing()] {
+        let start = Kinds::new(&device);
+        let mut theirs = (start.clone(), SgdConfig::new().init());
+        let mut solo = (start.clone(), EfSgdConfig::new(Identity).init().unwrap());
+        let (mut applied, mut followed) = (start.clone(), (start.clone(), SgdConfig::new().init()));
+        let (mut group, mut open) = (sgd(&start), sgd(&start));
+        for step in 0..STEPS {
+            let grads = theirs.0.grads();
+            theirs.0 = theirs.1.step(0.01, theirs.0, grads);
+            let grads = solo.0.grads();
+            solo.0 = solo.1.step(0.01, solo.0, grads);
+            let grads = vec![applied.grads()];
+            applied = group.round(0.01, &applied, grads).unwrap().apply(applied);
+            let grads = vec![followed.0.grads()];
+            let direction = open.round(0.01, &followed.0, grads).unwrap().direction().unwrap();
+            followed.0 = followed.1.step(0.01, followed.0, direction);
+            let right = theirs.0.values();
+            for (way, model) in [("solo", &solo.0), ("group", &applied), ("direction", &followed.0)] {
+                for (i, ((ours, ulp), (right, _))) in model.values().iter().zip(&right).enumerate() {
+                    for (ours, right) in ours.iter().zip(right) {
+                        let off = (ours - right).abs();
+                        let most = 2.0 * (step + 1) as f64 * ulp * right.abs().max(1.0);
+                        assert!(off <= most, "{way}, step {step}, tensor {i}: {ours}, and Burn's {right}");
+                    }
+                }
+                assert_eq!(model.half.dtype(), DType::F16);
+                assert_eq!(model.double.dtype(), DType::F64);
+                assert_eq!(model.quantised(), start.quantised(), "{way}: left alone");
+            }
+        }
+        // Burn's own optimizers move a tied parameter at its first path alone.
+        assert_eq!(applied.tied.val().into_data(), applied.single.val().into_data());
+        let moved = |i: usize| theirs.0.values()[i].0 != start.values()[i].0;
+        let still: Vec<usize> = (0..start.values().len()).filter(|i| !moved(*i)).collect();
+        assert_eq!(still, [5, 6], "the empty and the frozen one");
+        // All of it comes back from a snapshot.
+        let snapshot = Snapshot::from_bytes(&group.snapshot(&applied).unwrap().to_bytes(), "memory").unwrap();
+        let back = sgd(&start).restore(start.clone(), &snapshot).unwrap();
+        assert_eq!(back.values(), applied.values());
+        assert_eq!(back.quantised(), start.quantised());
+    }
 }
 
 #[test]

@@ -324,3 +324,84 @@ fn parameters_keep_their_type() {
     let model = EfSgdConfig::new(Identity).init().unwrap().step(1.0, model, grads);
     assert_eq!(model.a.val().into_data().iter::<f32>().collect::<Vec<_>>(), [1.0]);
 }
+
+#[test]
+fn a_gradient_or_a_state_of_another_shape_is_counted() {
+    // Pins that a longer gradient moves nothing, and that a residual whose parameter has changed its shape does not go
+    // without a trace.
+    #[derive(Module, Debug)]
+    struct M {
+        a: Param<Tensor<1>>,
+    }
+    let device = cpu();
+    let of = |n: usize| Tensor::<1>::from_data(wave(n, 0.5), &device);
+    let model = M { a: Param::from_tensor(Tensor::from_data(wave(3, 0.5), &cpu().autodiff())) };
+    let grads = |m: &M, n: usize| {
+        let mut grads = GradientsParams::new();
+        grads.register(m.a.id, of(n));
+        grads
+    };
+    let (mut optim, probe) = EfSgdConfig::new(TopK::count(1).unwrap()).init_with_probe().unwrap();
+    let wrong = grads(&model, 4);
+    let stayed = optim.step(0.1, model.clone(), wrong);
+    assert_eq!(stayed.a.val().into_data(), model.a.val().into_data());
+    assert_eq!((probe.rejected(), probe.steps()), (1, 0));
+    let right = grads(&stayed, 3);
+    let moved = optim.step(0.1, stayed, right);
+    assert_eq!((probe.unreadable(), probe.steps()), (0, 1));
+    // The same parameter, of another length.
+    let longer = M { a: moved.a.map(|_| Tensor::from_data(wave(4, 0.5), &cpu().autodiff())) };
+    let g = grads(&longer, 4);
+    drop(optim.step(0.1, longer, g));
+    assert_eq!((probe.unreadable(), probe.steps()), (1, 2));
+}
+
+/// Lines that were logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line<'a>(&'a Log);
+        impl tracing::field::Visit for Line<'_> {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.0.lock().unwrap().push(format!("{value:?}"));
+            }
+        }
+        event.record(&mut Line(self));
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_loaded_record_that_goes_on_with_another_seed_says_so() {
+    // Pins that the record's seed wins, so that the run goes on bit for bit, and not without a word.
+    let folder = tempfile::tempdir().unwrap();
+    let config = EfSgdConfig::new(TopK::ratio(0.2).unwrap()).with_seed(3);
+    let (model, path) = saved(&config, folder.path());
+    let log = Log::default();
+    tracing::subscriber::with_default(log.clone(), || {
+        let optim = load_optimizer(config.clone().with_seed(3).init().unwrap(), &model, &path).unwrap();
+        drop(train(optim, 4..5, model.clone()));
+        assert!(log.0.lock().unwrap().is_empty());
+        let optim = load_optimizer(config.clone().with_seed(8).init().unwrap(), &model, &path).unwrap();
+        drop(train(optim, 4..5, model.clone()));
+    });
+    let lines = log.0.lock().unwrap();
+    assert!(lines.iter().any(|line| line.contains("of seed 3 and not 8")), "{lines:?}");
+}

@@ -23,9 +23,17 @@ pub enum ReproduceError {
         /// The known ones.
         known: String,
     },
-    /// A scale that is neither small nor paper.
-    #[error("`{0}` is no scale; there are small and paper")]
+    /// A scale that is none.
+    #[error("`{0}` is no scale; there are small, medium and paper")]
     Scale(String),
+    /// An experiment without a medium form.
+    #[error("{name} has no form of medium scale; {known} has one")]
+    NoMedium {
+        /// The experiment.
+        name: &'static str,
+        /// Those that have one.
+        known: String,
+    },
     /// A results file that cannot be read back.
     #[error("line {line} of the results: {why}")]
     Csv {
@@ -113,6 +121,14 @@ pub enum ReproduceError {
         folder: PathBuf,
         /// What is not there.
         why: String,
+    },
+    /// A folder of a grid holds the run of another configuration.
+    #[error("`{}` holds a run of another configuration ({changed}): choose another --out, or remove it", .folder.display())]
+    OtherRun {
+        /// The folder.
+        folder: PathBuf,
+        /// What is different.
+        changed: String,
     },
     /// Another process writes the directory, or it cannot be written.
     #[error(transparent)]

@@ -35,5 +35,5 @@ pub use record::{
 };
 pub use report::{CurveRecord, Manifest};
 pub use run::{Failed, Finished, Outcome, Request, redraw, reproduce};
-pub use runs::compare_runs;
+pub use runs::{Compared, Grid, GridError, GridRequest, compare_grid, compare_runs};
 pub use words::{clock, short};

@@ -1,12 +1,16 @@
 //! Where ErrorCompensatedX is stable: a map over α and the compressor's strength.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use backburn_compress::TextError;
 use backburn_compress::{AnyCompressor, Key, Layout, Philox, Stream};
-use backburn_optim::{AnyAlgorithm, Ask, Cluster, Ecx, Reply, SetupError, Vector};
+use backburn_optim::{AnyAlgorithm, Ask, Ecx, Reply, RoundError, SetupError};
+use backburn_train::session::{Ending, Session, Step, Stepped, Trains, Watch};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use crate::problems::flat::Flat;
 
 /// The problem and the grid: f(x) = ½‖x‖² from x₀ = (1, …, 1), gradients with noise N(0, σ²I), momentum
 /// as the estimator.
@@ -53,7 +57,8 @@ impl Default for Grid {
 }
 
 /// Why there is no map.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MapError {
     /// A compressor that does not parse.
     #[error(transparent)]
@@ -64,6 +69,9 @@ pub enum MapError {
     /// A number of the grid out of its range.
     #[error("{0}")]
     Grid(&'static str),
+    /// A step that was not taken for another reason than that the run has diverged.
+    #[error(transparent)]
+    Round(#[from] RoundError),
 }
 
 /// How every pair of α and ratio came out.
@@ -80,6 +88,9 @@ pub struct Map {
 const DIVERGED: f64 = 10.0;
 
 /// Runs the whole grid, in parallel.
+///
+/// # Errors
+/// Where a number of the grid is out of its range, or the compressor is none that feedback can take.
 pub fn map(grid: &Grid) -> Result<Map, MapError> {
     let size = |x: f64| x >= 0.0 && x.is_finite();
     if grid.steps == 0 {
@@ -106,26 +117,67 @@ fn late_size(grid: &Grid, alpha: f64, compressor: &str) -> Result<Option<f64>, M
     let method = if grid.one_step { method.with_one_step() } else { method };
     let compressor: AnyCompressor = compressor.parse()?;
     let layout = Layout::flat(grid.dimension).map_err(SetupError::from)?;
-    let mut x = Vector::from(vec![1.0; grid.dimension]);
-    let mut cluster = Cluster::new(AnyAlgorithm::new(method), compressor, layout, 1, grid.seed, x.as_slice())?;
-    let mut random = Philox::new(Key::new(grid.seed).stream(Stream::STABILITY).draw());
-    let (mut sum, mut count) = (0.0, 0u64);
-    for step in 0..grid.steps {
-        let sigma = grid.noise as f32;
-        let g = x.as_slice().iter().map(|x| x + sigma * random.normal()).collect::<Vec<f32>>();
+    let x = vec![1.0; grid.dimension].into();
+    let flat = Flat::new(AnyAlgorithm::new(method), compressor, layout, 1, grid.seed, x)?;
+    let lr = grid.lr;
+    let random = Philox::new(Key::new(grid.seed).stream(Stream::STABILITY).draw());
+    let noisy = Noisy { flat, sigma: grid.noise as f32, random };
+    let mut session = Session::new(noisy, move |_: u64, _: u64| lr, grid.steps);
+    let mut late = Late::default();
+    match session.run(&mut late)? {
+        Ending::Whole if !late.diverged => Ok(Some((late.sum / late.count.max(1) as f64).sqrt())),
         // A gradient that is no longer finite is refused: that run has diverged too.
-        let mut host = |_: usize, _: &Ask| Ok(Reply::gradient(g.clone()));
-        let Ok(decided) = cluster.round(grid.lr, &x, &mut host) else { return Ok(None) };
-        decided.apply(&mut x);
-        let square = x.square() / grid.dimension as f64;
-        if square.is_nan() || square.sqrt() > DIVERGED {
-            return Ok(None);
-        }
-        if 4 * step >= 3 * grid.steps {
-            (sum, count) = (sum + square, count + 1);
-        }
+        _ => Ok(None),
     }
-    Ok(Some((sum / count.max(1) as f64).sqrt()))
+}
+
+/// A worker whose gradient is x with noise.
+struct Noisy {
+    flat: Flat,
+    sigma: f32,
+    random: Philox,
+}
+
+impl Trains for Noisy {
+    type Error = MapError;
+
+    fn step(&mut self, _: u64, lr: f64) -> Result<Stepped, MapError> {
+        let Self { flat: Flat { cluster, x }, sigma, random } = self;
+        let g: Vec<f32> = x.as_slice().iter().map(|x| x + *sigma * random.normal()).collect();
+        let decided = cluster.round(lr, x, &mut |_: usize, _: &Ask| Ok(Reply::gradient(g.clone())))?;
+        decided.apply(x);
+        Ok(Stepped { loss: f64::NAN, bytes: decided.traffic.per_worker() })
+    }
+
+    fn is_non_finite(error: &MapError) -> bool {
+        matches!(error, MapError::Round(error) if error.is_divergence())
+    }
+}
+
+/// The squares of a coordinate over a session's last quarter; ends it where x has left for good.
+#[derive(Default)]
+struct Late {
+    sum: f64,
+    count: u64,
+    diverged: bool,
+}
+
+impl Watch<Noisy> for Late {
+    type Error = MapError;
+
+    fn before(&mut self, _: &mut Session<Noisy>) -> Result<ControlFlow<()>, MapError> {
+        Ok(if self.diverged { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn after(&mut self, session: &mut Session<Noisy>, step: &Step) -> Result<(), MapError> {
+        let x = &session.trains().flat.x;
+        let square = x.square() / x.len() as f64;
+        self.diverged = square.is_nan() || square.sqrt() > DIVERGED;
+        if 4 * step.number >= 3 * session.progress().1 {
+            (self.sum, self.count) = (self.sum + square, self.count + 1);
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Map {

@@ -61,6 +61,11 @@ fn claims_of_unfinished_curves_are_undecided() {
             .all(|c| c.partial && c.verdict == Some(Verdict::Undecided) && c.measured.contains("(partial: 0 of"))
     );
     assert_eq!(redraw(name, directory.path()).unwrap(), claims);
+    // Whoever writes the directory writes it alone.
+    let lock = backburn_train::lock::Lock::take(directory.path()).unwrap();
+    let error = redraw(name, directory.path()).unwrap_err();
+    assert!(error.to_string().contains("is being written by"), "{error}");
+    drop(lock);
     let page = read(&directory.path().join("index.html"));
     assert!(page.contains('…') && !page.contains('✓') && !page.contains('✗'));
 

@@ -178,5 +178,8 @@ fn unknown_names_are_answered_with_the_known() {
     let directory = tempfile::tempdir().unwrap();
     let message = reproduce(&request(&["figure-9"], directory.path())).unwrap_err().to_string();
     assert!(EXPERIMENTS.iter().all(|e| message.contains(e.about().name)), "{message}");
-    assert!("medium".parse::<Scale>().unwrap_err().to_string().contains("small and paper"));
+    assert!("large".parse::<Scale>().unwrap_err().to_string().contains("small, medium and paper"));
+    let medium = Request { scale: Scale::Medium, ..request(&["density"], directory.path()) };
+    let message = reproduce(&medium).unwrap_err().to_string();
+    assert_eq!(message, "density has no form of medium scale; cifar-signsgd has one");
 }

@@ -81,7 +81,7 @@ fn compare(config: &RunConfig, split: &Split<Examples>, ranks: usize) {
         assert_eq!(theirs, loss, "{name}: the model");
         let mut own = part.take_own();
         let mine = |name: &str| ["data.cursor.", "pending."].iter().any(|kind| name.starts_with(kind));
-        (own.texts, part.texts) = part.texts.into_iter().partition(|(name, _)| mine(name));
+        own.texts.extend(part.texts.extract_if(.., |name, _| mine(name)));
         own.vectors.extend(part.vectors.extract_if(.., |name, _| mine(name)));
         let part = still(part);
         assert!(common.get_or_insert(part.clone()) == &part, "{name}: what all have in common");
@@ -206,6 +206,61 @@ fn overlap_is_the_same_in_all_ranks_and_survives_a_restart() {
     in_ranks(2, |ranks| run(&fewer, place.path(), true, Some(ranks)).unwrap());
 }
 
+/// Workers that step by themselves, alone or in fragments that travel while they do, and that are stopped in between.
+#[test]
+fn local_steps_are_the_same_in_ranks() {
+    let split = small();
+    let fragments = |text: &str| Some(text.parse().unwrap());
+    for (method, fragments) in [
+        ("sparse-loco", None),
+        ("diloco", fragments("1,delay=1,mix=0.5")),
+        ("mu-loco", None),
+        ("sparse-loco", fragments("2,delay=1,mix=0.5")),
+        ("diloco", fragments("2,delay=0,mix=0,sequential")),
+    ] {
+        let model = if fragments.is_some() { ModelKind::ConvNet } else { ModelKind::Softmax };
+        let local = RunConfig {
+            model,
+            local_steps: 4,
+            fragments,
+            steps: 7,
+            batch: 2,
+            ..config(method, "topk:64/4096,values=2bit,tiles")
+        };
+        compare(&local, &split, 2);
+        compare(&local, &split, 4);
+        let (end, _, _) = reached(&local, &split, None);
+        for kept in [3, 5] {
+            let mut first = Trainer::over(local.clone(), split.clone(), None).unwrap();
+            for _ in 0..kept {
+                first.step().unwrap();
+            }
+            let middle = first.snapshot().unwrap();
+            let parts = in_ranks(2, |ranks| {
+                let mut second = Trainer::over(local.clone(), split.clone(), Some(ranks)).unwrap();
+                second.restore(&middle).unwrap();
+                while second.progress().0 < local.steps {
+                    second.step().unwrap();
+                }
+                second.snapshot().unwrap()
+            });
+            let whole = Snapshot::merge(parts.into_iter().map(still)).unwrap();
+            assert!(still(whole) == still(end.clone()), "{method}, {fragments:?}: resumed at {kept}");
+        }
+    }
+    // Through the files of a run, in parts.
+    let place = tempfile::tempdir().unwrap();
+    let local = RunConfig { local_steps: 3, steps: 5, ..config("sparse-loco", "topk:0.1") };
+    let longer = RunConfig { steps: 8, ..local.clone() };
+    let at = |name: &str| place.path().join(name);
+    run(&longer, &at("one"), false, None).unwrap();
+    let short = RunConfig { schedule_length: Some("8steps".parse().unwrap()), ..local };
+    in_ranks(2, |ranks| run(&short, &at("ranks"), false, Some(ranks)).unwrap());
+    let longer = RunConfig { schedule_length: Some("8steps".parse().unwrap()), ..longer };
+    in_ranks(2, |ranks| run(&longer, &at("ranks"), true, Some(ranks)).unwrap());
+    assert_eq!(metrics(&at("ranks")), metrics(&at("one")));
+}
+
 #[test]
 fn a_process_may_have_several_workers() {
     let split = small();
@@ -241,7 +296,9 @@ fn runs_go_on_from_each_others_checkpoints() {
             true => in_ranks(4, |ranks| run(config, &at(name), resume, Some(ranks))),
             false => vec![run(config, &at(name), resume, None)],
         };
-        go(&config, false, first).into_iter().for_each(|outcome| drop(outcome.unwrap()));
+        for outcome in go(&config, false, first) {
+            outcome.unwrap();
+        }
         for outcome in go(&keep, true, second) {
             assert_eq!(summary(outcome), whole, "{name}");
         }
@@ -322,7 +379,7 @@ fn divergence_is_the_same_in_all_ranks() {
     for (on_non_finite, steps) in [(OnNonFinite::Skip, 4), (OnNonFinite::Stop, 4)] {
         let schedule = Schedule { lr: 1e38, ..Schedule::default() };
         let config = RunConfig { on_non_finite, steps, schedule, ..config("ef-sgd", "topk:0.1") };
-        let go = |ranks: Option<Ranks>| {
+        let go = |config: &RunConfig, ranks: Option<Ranks>| {
             let mut trainer = Trainer::over(config.clone(), split.clone(), ranks).unwrap();
             let taken: Vec<String> = (0..steps)
                 .map(|_| match trainer.step() {
@@ -332,10 +389,13 @@ fn divergence_is_the_same_in_all_ranks() {
                 .collect();
             (taken, trainer.so_far().skipped)
         };
-        let whole = go(None);
-        assert!(whole.1 > 0 || whole.0.contains(&"diverged".into()), "{whole:?}");
-        for own in in_ranks(4, |ranks| go(Some(ranks))) {
-            assert_eq!(own, whole);
+        let local = RunConfig { local_steps: 2, algorithm: "local-sgd".parse().unwrap(), steps: 6, ..config.clone() };
+        for config in [&config, &local] {
+            let whole = go(config, None);
+            assert!(whole.1 > 0 || whole.0.contains(&"diverged".into()), "{whole:?}");
+            for own in in_ranks(4, |ranks| go(config, Some(ranks))) {
+                assert_eq!(own, whole);
+            }
         }
     }
 }

@@ -108,9 +108,9 @@ fn check_seconds(args: &Args) -> Result<(), Failure> {
 }
 
 /// Coordinate-steps a second that a compressor is measured at, about: so many are measured that it fits.
-const PACE: f64 = 1.2e7;
+const PACE: f64 = 3e6;
 /// What is measured of a model at least, where it has as much.
-const LEAST: f64 = 1e6;
+const LEAST: f64 = 3e5;
 
 /// For so many workers on these links; `says` what was found, or keeps it.
 fn on(args: &Args, workers: usize, links: Links, says: bool) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ use crate::source::Source;
 use crate::text::{Expected, Form, TextError, serde_as_text};
 
 /// All textual forms: a new compressor adds its row.
-pub static TABLE: &[&Form<Arc<dyn Compressor>>] = &[
+static TABLE: &[&Form<Arc<dyn Compressor>>] = &[
     &identity::FORM,
     &sign::FORM,
     &one_bit::FORM,
@@ -187,6 +187,11 @@ mod tests {
         assert_eq!(message("topk:nan"), "ratio NaN is outside (0, 1]");
         assert!(message("topk:0,1").contains("write `0.1`"));
         assert!(message("fcc:rounds=2,of=topk:0,1").contains("write `0.1`"));
+        // Read by recursion: 10⁵ forms in one another overflowed the stack.
+        let nested = |deep: usize| "fcc:rounds=1,of=".repeat(deep) + "topk:0.1";
+        assert!(nested(16).parse::<AnyCompressor>().is_ok());
+        assert_eq!(message(&nested(17)), "a form within a form, 17 deep; 16 is the most");
+        assert_eq!(message(&nested(100_000)), "a form within a form, 100000 deep; 16 is the most");
         assert!(message("qsgd:scaled,scaled").contains("given twice"));
     }
 }

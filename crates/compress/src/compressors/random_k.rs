@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Coding, Kept};
+use super::{Coding, Sparsity};
 use crate::class::Class;
 use crate::compressor::Compressor;
 use crate::error::ParameterError;
@@ -18,7 +18,7 @@ use crate::text::Form;
 ///
 /// <https://arxiv.org/abs/1809.07599>
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RandomK(Kept);
+pub struct RandomK(Sparsity);
 
 pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "randk",
@@ -27,9 +27,9 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     equation: "C(x)_j = x_j for j in a random set of k, 0 elsewhere; k = ⌈ratio·d⌉",
     source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
     link: "https://arxiv.org/abs/1809.07599",
-    defaults: Kept::DEFAULTS,
+    defaults: Sparsity::DEFAULTS,
     examples: &["randk:0.1", "randk:k=3", "randk:0.1,values=bf16", "randk:0.1,values=qsgd:15"],
-    parse: |args| Ok(Arc::new(RandomK(Kept::parse(args)?))),
+    parse: |args| Ok(Arc::new(RandomK(Sparsity::parse(args)?))),
 };
 
 impl RandomK {
@@ -38,7 +38,7 @@ impl RandomK {
     /// # Errors
     /// Where `ratio` is not in (0, 1].
     pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
-        Kept::ratio(ratio).map(Self)
+        Sparsity::ratio(ratio).map(Self)
     }
 
     /// Keeps `k` ≥ 1 coordinates of every unit.
@@ -46,7 +46,7 @@ impl RandomK {
     /// # Errors
     /// Where `k` is 0.
     pub fn count(k: usize) -> Result<Self, ParameterError> {
-        Kept::count(k).map(Self)
+        Sparsity::count(k).map(Self)
     }
 
     /// Sends values in this format, or in levels; the rounding error stays in the residual.

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::tiled_top_k::TiledTopK;
-use super::{Coding, Kept};
+use super::{Coding, Sparsity};
 use crate::class::Class;
 use crate::compressor::Compressor;
 use crate::error::ParameterError;
@@ -19,7 +19,7 @@ use crate::text::Form;
 ///
 /// <https://arxiv.org/abs/1809.07599>
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TopK(Kept);
+pub struct TopK(Sparsity);
 
 pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     name: "topk",
@@ -28,7 +28,7 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     equation: "C(x)_j = x_j for the k largest |x_j|, 0 elsewhere; k = ⌈ratio·d⌉",
     source: "Sparsified SGD with Memory, Stich, Cordonnier, Jaggi 2018",
     link: "https://arxiv.org/abs/1809.07599",
-    defaults: Kept::DEFAULTS,
+    defaults: Sparsity::DEFAULTS,
     examples: &[
         "topk:0.1",
         "topk:k=3",
@@ -43,7 +43,7 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
         if args.flag("tiles") {
             return Ok(Arc::new(TiledTopK::parse(args)?));
         }
-        Ok(Arc::new(TopK(Kept::parse(args)?)))
+        Ok(Arc::new(TopK(Sparsity::parse(args)?)))
     },
 };
 
@@ -53,7 +53,7 @@ impl TopK {
     /// # Errors
     /// Where `ratio` is not in (0, 1].
     pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
-        Kept::ratio(ratio).map(Self)
+        Sparsity::ratio(ratio).map(Self)
     }
 
     /// Keeps `k` ≥ 1 coordinates of every unit.
@@ -61,7 +61,7 @@ impl TopK {
     /// # Errors
     /// Where `k` is 0.
     pub fn count(k: usize) -> Result<Self, ParameterError> {
-        Kept::count(k).map(Self)
+        Sparsity::count(k).map(Self)
     }
 
     /// Sends values in this format, or in levels; the rounding error stays in the residual.

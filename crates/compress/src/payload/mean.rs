@@ -20,7 +20,7 @@ pub(crate) fn mean_of(parts: &[&Payload], n: usize, len: usize) -> Payload {
     let len = parts.first().map_or(len, |p| p.len());
     let alike = drawn(parts, n).or_else(|| sketch(parts, n)).or_else(|| cosine(parts, |of| mean_of(of, n, len)));
     alike.or_else(|| sparse(parts, n, len)).unwrap_or_else(|| {
-        let parts: Vec<Prepared<'_>> = parts.iter().map(|p| Prepared::new(p)).collect();
+        let parts: Vec<Prepared<'_>> = parts.iter().map(|p| p.prepared()).collect();
         let mut mean = room::take(len);
         let whole = Whole::new(&parts);
         sweep::each(&mut mean, |start, mean| {

@@ -46,6 +46,7 @@ pub(crate) use stretch::Stretch;
 
 use crate::error::WireError;
 use crate::kernels::{finite, sweep};
+use crate::room;
 
 /// Every kind, once.
 macro_rules! kinds {
@@ -166,7 +167,7 @@ impl Payload {
     /// Where `y` is not as long as the payload.
     pub fn axpy(&self, a: f32, y: &mut [f32]) {
         assert_eq!(y.len(), self.len(), "a payload applies to a vector of its own length");
-        let prepared = Prepared::new(self);
+        let prepared = self.prepared();
         sweep::each(y, |start, y| prepared.add(a, start, y));
     }
 
@@ -176,7 +177,7 @@ impl Payload {
     /// Where `y` is not as long as the payload.
     pub fn mask(&self, y: &mut [f32]) {
         assert_eq!(y.len(), self.len(), "a payload applies to a vector of its own length");
-        Prepared::new(self).mask(y);
+        self.prepared().mask(y);
     }
 
     /// The vector that a receiver sees.
@@ -227,8 +228,32 @@ impl Payload {
         of!(self, kind => kind.bound())
     }
 
+    /// Ready to be applied: places are redrawn where they were not sent.
+    pub(crate) fn prepared(&self) -> Prepared<'_> {
+        let mut parts = Vec::with_capacity(1);
+        self.prepare(&mut parts);
+        Prepared::new(parts)
+    }
+
     fn prepare<'a>(&'a self, parts: &mut Vec<prepared::Part<'a>>) {
         of!(self, kind => kind.prepare(parts));
+    }
+
+    /// Leaves its memory to payloads to come.
+    pub(crate) fn give(self) {
+        let values = match self {
+            Self::Dense(dense) => dense.values,
+            Self::Signs(signs) => return room::put(signs.words),
+            Self::Cosine(cosine) => return cosine.into_coefficients().give(),
+            Self::Sum(sum) => return sum.parts.into_iter().for_each(Self::give),
+            Self::Sparse(_) | Self::Drawn(_) | Self::LowRank(_) | Self::Sketch(_) => return,
+        };
+        match values {
+            Values::F32(values) => room::put(values),
+            Values::Levels(levels) => room::put(levels.levels),
+            Values::Powers(powers) => room::put(powers.codes),
+            Values::F16(_) | Values::Bf16(_) | Values::Codebook(_) | Values::Halves(_) => {}
+        }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

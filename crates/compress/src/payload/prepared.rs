@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::Payload;
 use super::stretch::{Stretch, within};
 use super::values::Values;
 use crate::simd::dispatch;
@@ -56,10 +55,8 @@ impl Bits<'_> {
 }
 
 impl<'a> Prepared<'a> {
-    /// Redraws places where they were not sent.
-    pub fn new(payload: &'a Payload) -> Self {
-        let mut parts = Vec::with_capacity(1);
-        payload.prepare(&mut parts);
+    /// Of all that these summands say.
+    pub fn new(parts: Vec<Part<'a>>) -> Self {
         Self(parts)
     }
 

@@ -4,7 +4,6 @@
 //! sketching*): every worker sends [`Sketch::new`]; the sketches are averaged by [`mean`](crate::mean) or
 //! [`Sketch::merge`]; all find the [`Sketch::heaviest`] places of the result and send their exact values there.
 
-use super::Payload;
 use super::bytes::{Reader, put_floats, put_varint, varint_bytes};
 use super::kind::{Head, Kind};
 use super::prepared::{Add, Part};
@@ -98,7 +97,7 @@ impl Sketch {
     pub(crate) fn heaviest_by(&self, k: usize, memo: &mut Vec<u32>) -> Vec<u32> {
         let estimate = self.estimate();
         let heaviest = select::largest(&mut estimate.as_slice(), k.min(self.len), memo).indices;
-        room::give(Payload::floats(estimate));
+        room::put(estimate);
         heaviest
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::AnyAlgorithm;
 
 /// All textual forms: a new method adds its row.
-pub static TABLE: &[&Form<AnyAlgorithm>] = &[
+static TABLE: &[&Form<AnyAlgorithm>] = &[
     &sgd::FORM,
     &compressed_sgd::FORM,
     &ef_sgd::FORM,

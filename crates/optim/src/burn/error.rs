@@ -92,6 +92,9 @@ pub enum ModelError {
         /// The parameter.
         path: String,
     },
+    /// Step sizes of no parameter.
+    #[error("there is no step size: `ModuleLearningRate::default()` is empty; give a number, or what a scheduler says")]
+    NoStepSize,
     /// A pattern that says nothing of this model.
     #[error("the parameter group `{0}` matches none of the model's parameters")]
     Unmatched(String),

@@ -1,7 +1,6 @@
 //! Gradients of a module as one host vector, prepared as the group's configuration says, and back.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ::burn::grad_clipping::GradientClippingConfig;
 use ::burn::module::{Module, ModuleVisitor, Param, ParamId};
@@ -13,6 +12,7 @@ use crate::Gradient;
 use crate::burn::error::ModelError;
 use crate::burn::found::{Found, Path, find, track_path};
 use crate::burn::places::Places;
+use crate::burn::quietly::quietly;
 use crate::burn::weights::{copy_into, tensor};
 
 impl Places {
@@ -81,7 +81,7 @@ impl Flatten<'_> {
         let (worker, path) = (self.worker, self.path.join());
         let place = self.places.get(&path);
         // Burn unwraps the downcast of a gradient to its parameter's rank; there is no other way to ask.
-        let Ok(grad) = catch_unwind(AssertUnwindSafe(|| self.grads.remove::<D>(p.id))) else {
+        let Some(grad) = quietly(|| self.grads.remove::<D>(p.id)) else {
             return Err(ModelError::Rank { worker, path, rank: D });
         };
         match (grad, place) {

@@ -12,12 +12,14 @@ use crate::burn::error::ModelError;
 use crate::burn::found::{Found, find};
 use crate::burn::gradients::{Preparation, flatten};
 use crate::burn::group_config::GroupConfig;
+use crate::burn::held::Held;
 use crate::burn::model_state;
 use crate::burn::module_host::{Gradients, ModuleHost, Ready, Served};
 use crate::burn::parked::Parked;
 use crate::burn::places::Places;
 use crate::burn::round::Round;
 use crate::burn::step_size::{Rescale, StepSize};
+use crate::host::cluster::States;
 use crate::{
     Cluster, Encoded, Given, Gradient, Host, InProcess, Mail, Observation, OnLink, RoundError, SetupError, Snapshot,
     SnapshotError, Traffic, Transport,
@@ -42,7 +44,7 @@ use crate::{
 /// #     GradientsParams::from_grads(model.forward(x).sum().backward(), model)
 /// # }).collect::<Vec<_>>();
 /// let round = group.round(0.1, &model, worker_grads(&model))?;
-/// println!("{} bytes up", round.traffic().up_per_worker());
+/// println!("{} bytes up", round.traffic().per_worker().up);
 /// model = round.apply(model);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -204,7 +206,8 @@ impl<P: Mail> Group<P> {
             }
         }
         let places = self.places.clone();
-        let mut host = Ready { given: Given::from(first, flat), failed, places: &places, model };
+        let held = step.held.clone();
+        let mut host = Ready { given: Given::from(first, flat), failed, places: &places, model, held: &held };
         self.drive(step, &mut host)
     }
 
@@ -241,7 +244,8 @@ impl<P: Mail> Group<P> {
             Err(error) => {
                 let failed = self.cluster.seats().map(|worker| (worker, error.clone())).collect();
                 let places = places(self);
-                let mut host = Ready { given: Given::from(0, Vec::new()), failed, places: &places, model };
+                let (given, held) = (Given::from(0, Vec::new()), Held::default());
+                let mut host = Ready { given, failed, places: &places, model, held: &held };
                 return self.drive(Step::default(), &mut host);
             }
         };
@@ -251,9 +255,9 @@ impl<P: Mail> Group<P> {
             false => Vec::new(),
         };
         let (places, layout) = (places(self), self.cluster.layout().clone());
-        let preparation = step.preparation.clone();
-        let (first, preparation) = (seats.start, &preparation);
-        let mut served = Served { places: &places, preparation, layout: &layout, model, first, nodes: &nodes, host };
+        let (preparation, held) = (step.preparation.clone(), step.held.clone());
+        let (places, layout, nodes, first) = (&places, &layout, &nodes[..], seats.start);
+        let mut served = Served { places, preparation: &preparation, layout, model, held: &held, first, nodes, host };
         self.drive(step, &mut served)
     }
 
@@ -382,27 +386,28 @@ impl<P: Mail> Group<P> {
         let found = find(model);
         self.adopt(model, &found)?;
         let layout = self.cluster.layout().clone();
-        let size = StepSize::new(lr, &layout, &found, |path, rank| self.config.treatment(path, rank).step_size);
+        let size = StepSize::new(lr, &layout, &found, |path, rank| self.config.treatment(path, rank).step_size)?;
         let mut preparation = self.config.preparation(&layout);
         preparation.still = (0..size.share.len()).filter(|p| size.share[*p] == 0.0).collect();
         let open = self.cluster.algorithm().leaves_step_open();
-        if open {
-            self.rescale(&size, &layout);
-        } else {
+        if !open {
             preparation.share.clone_from(&size.share);
         }
         let needs_x = self.cluster.needs_x() || preparation.needs_x();
         let x = if needs_x { self.places.read(model)? } else { Vector::new() };
-        let share = if open { size.share } else { Vector::new().into_vec() };
-        Ok(Step { lr: size.lr, share, preparation, x, found })
+        let before = if open { self.rescale(&size, &layout) } else { None };
+        let share = if open { size.share } else { Vec::new() };
+        let held = Held::new(&found, &share);
+        Ok(Step { lr: size.lr, share, before, held, preparation, x, found })
     }
 
     /// Where the optimizer's step is left open, shares act on the decoded mean, and what is owed must be told when
-    /// they change.
-    fn rescale(&mut self, size: &StepSize, layout: &Layout) {
+    /// they change. What was before, where anything has changed.
+    fn rescale(&mut self, size: &StepSize, layout: &Layout) -> Option<Before> {
         if size.share == self.share {
-            return;
+            return None;
         }
+        let before = Before { states: self.cluster.states.clone(), share: self.share.clone() };
         let last = StepSize { lr: 0.0, share: std::mem::take(&mut self.share) };
         let parameters = 0..layout.parameters().len();
         // At 0 a parameter stands still, and what it owes stays in the units of the last step that moved it.
@@ -411,11 +416,19 @@ impl<P: Mail> Group<P> {
         let factors = parameters.map(|p| last.share(p) / now[p]).collect();
         self.cluster.visit(&mut Rescale { layout, factors });
         self.share = if now.iter().all(|s| *s == 1.0) { Vec::new() } else { now };
+        Some(before)
     }
 
     fn drive(&mut self, step: Step, host: &mut dyn Host) -> Result<Round, RoundError> {
-        let Step { lr, share, x, found, .. } = step;
-        let decided = self.cluster.round(lr, &x, host)?;
+        let Step { lr, share, before, x, found, .. } = step;
+        let decided = match (self.cluster.round(lr, &x, host), before) {
+            (Ok(decided), _) => decided,
+            (Err(error), Some(Before { states, share })) if error.is_rejected() => {
+                (self.cluster.states, self.share) = (states, share);
+                return Err(error);
+            }
+            (Err(error), _) => return Err(error),
+        };
         let open = self.cluster.algorithm().leaves_step_open();
         let round = Round { decided, open, share, places: self.places.clone(), found };
         if let Some(links) = self.config.links() {
@@ -442,11 +455,19 @@ impl<P: Mail> Group<P> {
 /// The prefix of a share in a snapshot.
 const SHARE: &str = "group.share/";
 
+/// What a change of shares has changed, for a round that is rejected.
+struct Before {
+    states: States,
+    share: Vec<f32>,
+}
+
 /// One step, before the workers begin.
 #[derive(Default)]
 struct Step {
     lr: f64,
     share: Vec<f32>,
+    before: Option<Before>,
+    held: Held,
     preparation: Preparation,
     x: Vector,
     found: Vec<Found>,

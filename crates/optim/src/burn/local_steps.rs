@@ -7,9 +7,11 @@ use backburn_compress::{ParameterError, Vector};
 
 use crate::burn::batch_norm;
 use crate::burn::found::find;
+use crate::burn::fragments::Fragments;
 use crate::burn::gradients::{flatten, unflatten};
 use crate::burn::group::Group;
 use crate::burn::{model_state, optimizer_state};
+use crate::checkpoint::LOCAL;
 use crate::{Gradient, InProcess, Mail, RoundError, SetupError, Snapshot, SnapshotError, Traffic};
 
 /// A [`Group`] whose workers take H steps by themselves between two rounds, each on a replica of its own with a Burn
@@ -20,6 +22,8 @@ use crate::{Gradient, InProcess, Mail, RoundError, SetupError, Snapshot, Snapsho
 /// H = 1 with SGD of step γ inside and an outer step of 1 is EF-SGD of step γ, to the rounding of θ − θ_i. A worker that
 /// is absent from a round goes on from the new θ all the same, and adds its Δ_i to its next: it owes what it has not
 /// sent. A parameter of which a worker's Δ_i is 0 counts as one without a gradient there.
+///
+/// With [`Fragments`] a part of the model is exchanged at a time, while workers go on computing: streaming DiLoCo.
 ///
 /// ```
 /// use backburn_compress::TopK;
@@ -35,7 +39,7 @@ use crate::{Gradient, InProcess, Mail, RoundError, SetupError, Snapshot, Snapsho
 /// # };
 /// for _ in 0..60 {
 ///     if let Some(traffic) = workers.step(1e-3, 1.0, |worker, replica| grads(worker, replica))? {
-///         println!("{} bytes up", traffic.up_per_worker()); // twice
+///         println!("{} bytes up", traffic.per_worker().up); // twice
 ///     }
 /// }
 /// let model = workers.into_model();
@@ -51,8 +55,19 @@ pub struct LocalSteps<M: Module, P: Mail = InProcess> {
     workers: Vec<Worker<M>>,
     /// H.
     steps: u64,
-    /// Steps since the last round.
+    fragments: Fragments,
+    /// The parameters of each fragment.
+    parts: Vec<Vec<usize>>,
+    /// Steps from one fragment to the next.
+    spacing: u64,
+    /// Steps since the last fragment counted.
     done: u64,
+    /// The fragment that is next.
+    next: usize,
+    /// Whether θ knows of it already, and replicas do not.
+    early: bool,
+    /// What was sent of it.
+    heard: Option<Traffic>,
 }
 
 #[derive(Clone)]
@@ -70,6 +85,10 @@ impl<M: Module> Worker<M> {
     }
 }
 
+/// Every worker's gradient at its replica, looked through.
+#[derive(Debug)]
+pub struct InnerGradients(Vec<GradientsParams>);
+
 impl<M: Module, P: Mail> std::fmt::Debug for LocalSteps<M, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LocalSteps({} of {}, {} workers)", self.done, self.steps, self.group.workers())
@@ -80,7 +99,8 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
     /// Rounds every `steps` steps of `inner`, of which every worker gets its own; all begin at `model`.
     ///
     /// # Errors
-    /// Where `steps` is 0, the model is not the group's, or the group's method asks for more than one gradient a round.
+    /// Where `steps` is 0, the model is not the group's or has running statistics, or the group's method asks for more
+    /// than one gradient a round.
     pub fn new(group: Group<P>, model: M, inner: ModuleOptimizer, steps: u64) -> Result<Self, SetupError> {
         if steps == 0 {
             return Err(crate::burn::error::ModelError::from(ParameterError::Zero("local steps")).into());
@@ -89,13 +109,30 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
             return Err(SetupError::NotSolo(group.cluster().algorithm().to_string()));
         }
         group.parameters(&model)?;
+        if !batch_norm::statistics(&model).is_empty() {
+            return Err(SetupError::Statistics);
+        }
         let workers = group.cluster().seats().map(|_| Worker::new(&model, &inner)).collect();
-        Ok(Self { group, model, inner, workers, steps, done: 0 })
+        let fragments = Fragments::WHOLE;
+        let parts = fragments.parameters(group.layout())?;
+        let (done, next, early, heard) = (0, 0, false, None);
+        Ok(Self { group, model, inner, workers, steps, fragments, parts, spacing: steps, done, next, early, heard })
     }
 
-    /// A step of every worker of this process at its replica, and with the H-th a round: then what was sent. The inner
-    /// step size is the optimizer's, the outer one the round's. After a round that failed, the next call tries it again
-    /// and steps no further.
+    /// Exchanges a fragment of the model at a time, each of them every H steps.
+    ///
+    /// # Errors
+    /// Where the model has fewer layers than fragments, these do not divide H, the delay is as long as the way from one
+    /// to the next, or what is compressed as one vector lies in several.
+    pub fn with_fragments(self, fragments: Fragments) -> Result<Self, SetupError> {
+        let spacing = fragments.spacing(self.steps)?;
+        let parts = fragments.parameters(self.group.layout())?;
+        Ok(Self { fragments, parts, spacing, ..self })
+    }
+
+    /// A step of every worker of this process at its replica, and with the H-th (of P fragments, with every H/P-th) a
+    /// round: then what was sent. The inner step size is the optimizer's, the outer one the round's. After a round that
+    /// failed, the next call tries it again and steps no further.
     ///
     /// # Errors
     /// Where a gradient is not finite or not of this model, before any worker has stepped; or as [`Group::round`], when
@@ -104,11 +141,59 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
         &mut self,
         inner_lr: impl Into<ModuleLearningRate>,
         outer_lr: f64,
-        mut gradient: impl FnMut(usize, &M) -> GradientsParams,
+        mut gradient: impl FnMut(usize, &M) -> GradientsParams + Send,
     ) -> Result<Option<Traffic>, RoundError> {
         if !self.is_due() {
-            self.inner_step(inner_lr, |worker, replica| Ok(gradient(worker, replica)))?;
+            let gradients = self.gradients(outer_lr, |worker, replica| Ok(gradient(worker, replica)))?;
+            self.take(inner_lr, gradients);
         }
+        self.arrive(outer_lr)
+    }
+
+    /// The first part of a [`step`](Self::step): every worker's gradient at its replica. Where a fragment has been formed
+    /// it is exchanged meanwhile, while a thread of its own computes them.
+    ///
+    /// # Errors
+    /// Where a gradient cannot be had, is not finite or not of this model; or as [`Group::round`].
+    pub fn gradients(
+        &mut self,
+        outer_lr: f64,
+        mut gradient: impl FnMut(usize, &M) -> Result<GradientsParams, RoundError> + Send,
+    ) -> Result<InnerGradients, RoundError> {
+        if !self.is_formed() {
+            return self.compute(gradient);
+        }
+        let seats = self.group.cluster().seats();
+        let replicas: Vec<(usize, M)> = seats.zip(self.workers.iter().map(|own| own.replica.clone())).collect();
+        let computing = move || {
+            let own = replicas.into_iter().map(|(worker, replica)| gradient(worker, &replica));
+            own.collect::<Result<Vec<_>, RoundError>>()
+        };
+        let (gradients, sent) = std::thread::scope(|scope| {
+            let computing = scope.spawn(computing);
+            let sent = self.send(outer_lr, |_| true);
+            (computing.join(), sent)
+        });
+        sent?;
+        let gradients = gradients.map_err(|_| RoundError::host("the thread that computes gradients has panicked"))?;
+        self.looked_through(gradients?)
+    }
+
+    /// The second: every worker steps.
+    pub fn take(&mut self, lr: impl Into<ModuleLearningRate>, gradients: InnerGradients) {
+        let lr = lr.into();
+        for (own, gradients) in self.workers.iter_mut().zip(gradients.0) {
+            own.replica = own.optim.step(lr.clone(), own.replica.clone(), gradients);
+        }
+        self.done += 1;
+    }
+
+    /// The last: where that was the last step before a round, the round, unless it has been meanwhile; workers go on from
+    /// what it came to.
+    ///
+    /// # Errors
+    /// As [`Group::round`].
+    pub fn arrive(&mut self, outer_lr: f64) -> Result<Option<Traffic>, RoundError> {
         if self.is_due() { self.exchange(outer_lr).map(Some) } else { Ok(None) }
     }
 
@@ -119,24 +204,35 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
     pub fn inner_step(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
-        mut gradient: impl FnMut(usize, &M) -> Result<GradientsParams, RoundError>,
+        gradient: impl FnMut(usize, &M) -> Result<GradientsParams, RoundError>,
     ) -> Result<(), RoundError> {
-        let lr = lr.into();
+        let gradients = self.compute(gradient)?;
+        self.take(lr, gradients);
+        Ok(())
+    }
+
+    fn compute(
+        &self,
+        mut gradient: impl FnMut(usize, &M) -> Result<GradientsParams, RoundError>,
+    ) -> Result<InnerGradients, RoundError> {
+        let seats = self.group.cluster().seats();
+        let own = seats.zip(&self.workers).map(|(worker, own)| gradient(worker, &own.replica));
+        self.looked_through(own.collect::<Result<_, _>>()?)
+    }
+
+    /// Gradients of the trained parameters alone, all finite.
+    fn looked_through(&self, gradients: Vec<GradientsParams>) -> Result<InnerGradients, RoundError> {
         let first = self.group.cluster().seats().start;
         let mut all = Vec::with_capacity(self.workers.len());
-        for (i, own) in self.workers.iter().enumerate() {
-            let flat = flatten(self.group.places(), &own.replica, first + i, gradient(first + i, &own.replica)?)?;
+        for (i, (own, gradients)) in self.workers.iter().zip(gradients).enumerate() {
+            let flat = flatten(self.group.places(), &own.replica, first + i, gradients)?;
             self.check(first + i, &flat)?;
             let paths = self.group.layout().parameters();
             let mut found = find(&own.replica);
             found.retain(|f| !flat.missing.iter().any(|p| paths[*p].path == f.path));
             all.push(unflatten(self.group.places(), &found, flat.vector.as_slice()));
         }
-        for (own, gradients) in self.workers.iter_mut().zip(all) {
-            own.replica = own.optim.step(lr.clone(), own.replica.clone(), gradients);
-        }
-        self.done += 1;
-        Ok(())
+        Ok(InnerGradients(all))
     }
 
     /// Refuses a gradient that is not finite.
@@ -147,7 +243,7 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
         Err(RoundError::NonFinite { step: self.group.steps(), worker, path, coordinate, value })
     }
 
-    /// A round of how far workers came, whenever.
+    /// A round of how far workers came in the next fragment, whenever, unless it has been; they go on from it.
     ///
     /// # Errors
     /// As [`Group::round`]; replicas then stay as they are.
@@ -160,6 +256,15 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
     /// # Errors
     /// As [`exchange`](Self::exchange).
     pub fn partial_exchange(&mut self, lr: f64, is_present: impl Fn(usize) -> bool) -> Result<Traffic, RoundError> {
+        if !self.early {
+            self.send(lr, is_present)?;
+        }
+        self.take_over()?;
+        Ok(self.heard.take().unwrap_or_default())
+    }
+
+    /// The round of the next fragment. θ knows of it then, and replicas do not.
+    fn send(&mut self, lr: f64, is_present: impl Fn(usize) -> bool) -> Result<(), RoundError> {
         let theta = self.group.parameters(&self.model)?;
         let first = self.group.cluster().seats().start;
         let mut deltas = Vec::with_capacity(self.workers.len());
@@ -174,32 +279,95 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
         let there: Vec<bool> = (0..deltas.len()).map(|i| is_present(first + i)).collect();
         let flat = deltas.iter().zip(&there).map(|(delta, there)| there.then(|| self.gradient(delta))).collect();
         let round = self.group.round_flat(lr, &self.model, flat)?;
-        let traffic = round.traffic().clone();
-        let statistics: Vec<Vec<f32>> = self.workers.iter().map(|own| batch_norm::statistics(&own.replica)).collect();
+        self.heard = Some(round.traffic().clone());
         self.model = round.try_apply(self.model.clone())?;
-        if statistics.iter().any(|own| !own.is_empty()) {
-            let common = batch_norm::average(&statistics).map_err(RoundError::host)?;
-            self.model = batch_norm::with_statistics(self.model.clone(), &common).map_err(RoundError::host)?;
-        }
+        let ranges: Vec<_> = self.ranges().collect();
         for ((own, delta), there) in self.workers.iter_mut().zip(deltas).zip(there) {
             // At an outer step of 0 what workers came by is dropped, as a gradient is.
-            own.missed = if there || lr == 0.0 { Vector::new() } else { delta };
-            own.replica = self.model.clone();
+            let paid = there || lr == 0.0;
+            match (paid, own.missed.is_empty(), self.parts.len()) {
+                (true, true, _) => {}
+                (true, false, 1) => own.missed = Vector::new(),
+                (true, false, _) => ranges.iter().for_each(|range| own.missed.clear_range(range.clone())),
+                (false, ..) => {
+                    own.missed.or_zeros(delta.len());
+                    ranges.iter().for_each(|range| own.missed.copy_range(range.clone(), &delta));
+                }
+            }
         }
-        self.done = 0;
-        Ok(traffic)
+        self.early = true;
+        Ok(())
     }
 
+    /// Where the next fragment's parameters stand.
+    fn ranges(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        self.parts[self.next].iter().map(|p| self.group.layout().parameters()[*p].range.clone())
+    }
+
+    /// Workers go on from (1 − α)θ + αθ_i in the fragment whose round has been.
+    fn take_over(&mut self) -> Result<(), RoundError> {
+        let alpha = self.fragments.mix() as f32;
+        if self.parts.len() == 1 && alpha == 0.0 {
+            self.workers.iter_mut().for_each(|own| own.replica = self.model.clone());
+        } else {
+            self.mix(alpha)?;
+        }
+        (self.done, self.early) = (0, false);
+        self.next = (self.next + 1) % self.parts.len();
+        Ok(())
+    }
+
+    fn mix(&mut self, alpha: f32) -> Result<(), RoundError> {
+        let theta = self.group.parameters(&self.model)?;
+        let ranges: Vec<_> = self.ranges().collect();
+        for own in &mut self.workers {
+            let mut x = self.group.parameters(&own.replica)?;
+            for range in &ranges {
+                let own = &mut x.as_mut_slice()[range.clone()];
+                own.iter_mut()
+                    .zip(&theta.as_slice()[range.clone()])
+                    .for_each(|(x, t)| *x = (1.0 - alpha) * t + alpha * *x);
+            }
+            own.replica = self.group.with_parameters(own.replica.clone(), x.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// After a round that failed: what workers came by in its fragment is dropped, and they go on from θ there.
+    ///
+    /// # Errors
+    /// Where the model is another.
+    pub fn drop_failed(&mut self) -> Result<(), RoundError> {
+        if !(self.is_due() || self.is_formed()) || self.early {
+            return Ok(());
+        }
+        self.mix(0.0)?;
+        let ranges: Vec<_> = self.ranges().collect();
+        for own in self.workers.iter_mut().filter(|own| !own.missed.is_empty()) {
+            ranges.iter().for_each(|range| own.missed.clear_range(range.clone()));
+        }
+        Ok(())
+    }
+
+    /// Δ_i of the next fragment.
     fn gradient(&self, delta: &Vector) -> Gradient {
+        let part = &self.parts[self.next];
         let still = |p: &backburn_compress::Parameter| delta.as_slice()[p.range.clone()].iter().all(|d| *d == 0.0);
-        let parameters = self.group.layout().parameters().iter().enumerate();
-        let missing = parameters.filter(|(_, p)| !p.range.is_empty() && still(p)).map(|(i, _)| i).collect();
+        let silent = |(i, p): &(usize, &backburn_compress::Parameter)| {
+            part.binary_search(i).is_err() || !p.range.is_empty() && still(p)
+        };
+        let missing = self.group.layout().parameters().iter().enumerate().filter(silent).map(|(i, _)| i).collect();
         Gradient { vector: delta.clone(), missing }
     }
 
-    /// Whether the next step begins with a round, since that of the last H steps failed.
+    /// Whether the next step begins with a round, since that of the last steps failed.
     pub fn is_due(&self) -> bool {
-        self.done >= self.steps
+        self.done >= self.spacing
+    }
+
+    /// Whether a fragment waits to be exchanged while workers step.
+    fn is_formed(&self) -> bool {
+        !self.early && self.fragments.delay() > 0 && self.done + self.fragments.delay() >= self.spacing
     }
 
     /// Steps that workers have taken since the last round.
@@ -240,13 +408,17 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
     pub fn snapshot(&mut self) -> Result<Snapshot, SnapshotError> {
         let mut snapshot = self.group.snapshot(&self.model)?;
         snapshot.numbers.insert(DONE.into(), self.done);
+        snapshot.numbers.insert(NEXT.into(), self.next as u64);
+        snapshot.numbers.insert(EARLY.into(), self.early.into());
+        if let Some(heard) = &self.heard {
+            snapshot.texts.insert(HEARD.into(), serde_json::to_string(heard).expect("numbers"));
+        }
         let first = self.group.cluster().seats().start;
         for (i, own) in self.workers.iter().enumerate() {
-            let prefix = format!("{WORKER}{}.", first + i);
-            if self.done > 0 {
+            let prefix = format!("{LOCAL}{}.", first + i);
+            if self.done > 0 || self.parts.len() > 1 {
                 let x = self.group.parameters(&own.replica)?;
                 snapshot.vectors.insert(format!("{prefix}x"), x.into_vec());
-                snapshot.vectors.insert(format!("{prefix}statistics"), batch_norm::statistics(&own.replica));
             }
             snapshot.vectors.insert(format!("{prefix}missed"), own.missed.as_slice().to_vec());
             optimizer_state::save(&own.optim, &own.replica, &format!("{prefix}optimizer."), &mut snapshot)?;
@@ -254,16 +426,24 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
         Ok(snapshot)
     }
 
-    /// Goes on from a snapshot. With another number of workers, which only a snapshot of the end of a round can be gone
-    /// on with, those who join begin without moments.
+    /// Goes on from a snapshot. With another number of workers, which only a snapshot of the end of a round of the whole
+    /// model can be gone on with, those who join begin without moments.
     ///
     /// # Errors
     /// Where the snapshot is of another model, method or optimizer, or cannot be re-divided. Nothing has changed then.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
-        let done = snapshot.number(DONE)?;
+        let damaged = |name: &str, why: String| SnapshotError::Damaged { name: name.into(), why };
+        let (done, next, early) =
+            (snapshot.number(DONE)?, snapshot.number(NEXT)? as usize, snapshot.number(EARLY)? > 0);
+        let heard = snapshot.texts.get(HEARD).map(|text| serde_json::from_str(text)).transpose();
+        let heard = heard.map_err(|error| damaged(HEARD, error.to_string()))?;
+        if next >= self.parts.len() {
+            return Err(damaged(NEXT, format!("there are {} fragments, and {next} is none", self.parts.len())));
+        }
         let saved = snapshot.number("cluster.workers")?;
-        if done > 0 && saved != self.group.workers() as u64 {
-            return Err(SnapshotError::Indivisible(format!("{WORKER}0.x")));
+        let apart = done > 0 || self.parts.len() > 1;
+        if apart && saved != self.group.workers() as u64 {
+            return Err(SnapshotError::Indivisible(format!("{LOCAL}0.x")));
         }
         // The group comes last: it changes nothing where it refuses.
         let group = &self.group;
@@ -271,14 +451,10 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
         let mut workers = Vec::with_capacity(self.workers.len());
         for worker in group.cluster().seats() {
             let mut own = Worker::new(&model, &self.inner);
-            let prefix = format!("{WORKER}{worker}.");
+            let prefix = format!("{LOCAL}{worker}.");
             if (worker as u64) < saved {
-                if done > 0 {
+                if apart {
                     own.replica = group.with_parameters(own.replica, snapshot.vector(&format!("{prefix}x"))?)?;
-                    let statistics = snapshot.vector(&format!("{prefix}statistics"))?;
-                    let damaged = |why: String| SnapshotError::Damaged { name: format!("{prefix}statistics"), why };
-                    own.replica =
-                        batch_norm::with_statistics(own.replica, statistics).map_err(|e| damaged(e.to_string()))?;
                 }
                 let missed = snapshot.vector(&format!("{prefix}missed"))?;
                 if !(missed.is_empty() || missed.len() == group.layout().len()) {
@@ -291,10 +467,12 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
             workers.push(own);
         }
         self.model = self.group.restore(self.model.clone(), snapshot)?;
-        (self.workers, self.done) = (workers, done);
+        (self.workers, self.done, self.next, self.early, self.heard) = (workers, done, next, early, heard);
         Ok(())
     }
 }
 
 const DONE: &str = "local.done";
-const WORKER: &str = "local.";
+const NEXT: &str = "local.fragment";
+const EARLY: &str = "local.early";
+const HEARD: &str = "local.heard";

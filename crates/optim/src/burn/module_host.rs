@@ -5,10 +5,40 @@ use ::burn::optim::GradientsParams;
 use backburn_compress::{Layout, Vector};
 
 use crate::burn::gradients::{Preparation, flatten};
+use crate::burn::held::Held;
 use crate::burn::places::Places;
-use crate::{Ask, Given, Host, Reply, RoundError};
+use crate::{Ask, Change, Given, Host, Outgrown, Reply, RoundError};
 
 /// Computes gradients and losses of a module for methods that ask for them.
+///
+/// ```
+/// use backburn_compress::TopK;
+/// use backburn_optim::{GroupConfig, ModuleHost, Neolithic, RoundError};
+/// use burn::{nn::{Linear, LinearConfig}, optim::GradientsParams, tensor::{Distribution, Tensor}};
+///
+/// struct Data(Vec<Tensor<2>>); // a worker's own
+///
+/// impl ModuleHost<Linear> for Data {
+///     fn gradient(&mut self, worker: usize, at: &Linear, batches: usize) -> Result<GradientsParams, RoundError> {
+///         if batches == 0 {
+///             return Err(RoundError::Unserved("an exact gradient"));
+///         }
+///         let device = self.0[worker].device();
+///         let draw = |_| Tensor::random([8, 1], Distribution::Uniform(0.0, 1.0), &device) * self.0[worker].clone();
+///         let loss = (0..batches).map(draw).map(|x| at.forward(x).mean()).reduce(|a, b| a + b).expect("at least one");
+///         Ok(GradientsParams::from_grads((loss / batches as f32).backward(), at))
+///     }
+/// }
+///
+/// # let device = backburn_optim::device("auto")?.autodiff();
+/// let mut model = LinearConfig::new(3, 2).init(&device);
+/// let config = GroupConfig::new(Neolithic::new(4)?, TopK::ratio(0.25)?).with_workers(2);
+/// let mut group = config.init(&model)?;
+/// let mut data = Data((1..3).map(|w| Tensor::ones([8, 3], &device) * w as f32).collect());
+/// let round = group.round_with(0.1, &model, &mut data)?; // four minibatches a worker
+/// model = round.apply(model);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait ModuleHost<M> {
     /// The worker's gradient at this model: the mean over so many minibatches, 0 for the exact one. Several calls
     /// within a step are for the same minibatch.
@@ -45,6 +75,7 @@ pub(crate) struct Served<'a, M, H> {
     pub preparation: &'a Preparation,
     pub layout: &'a Layout,
     pub model: &'a M,
+    pub held: &'a Held,
     /// The first of this process's workers, and the models of all of them where each has its own.
     pub first: usize,
     pub nodes: &'a [M],
@@ -90,6 +121,14 @@ impl<M: Module, H: ModuleHost<M>> Host for Served<'_, M, H> {
     fn x(&mut self) -> Option<Vector> {
         self.places.read(self.model).ok()
     }
+
+    fn room(&mut self) -> f64 {
+        self.held.room(self.places, self.model)
+    }
+
+    fn outgrown(&mut self, change: &Change) -> Option<Outgrown> {
+        self.held.outgrown(self.places, self.model, change)
+    }
 }
 
 /// Gradients that are there already, or why they are not: the driver is told, so that other processes are.
@@ -98,6 +137,7 @@ pub(crate) struct Ready<'a, M> {
     pub failed: Vec<(usize, RoundError)>,
     pub places: &'a Places,
     pub model: &'a M,
+    pub held: &'a Held,
 }
 
 impl<M: Module> Ready<'_, M> {
@@ -120,5 +160,13 @@ impl<M: Module> Host for Ready<'_, M> {
 
     fn x(&mut self) -> Option<Vector> {
         self.places.read(self.model).ok()
+    }
+
+    fn room(&mut self) -> f64 {
+        self.held.room(self.places, self.model)
+    }
+
+    fn outgrown(&mut self, change: &Change) -> Option<Outgrown> {
+        self.held.outgrown(self.places, self.model, change)
     }
 }

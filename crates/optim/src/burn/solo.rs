@@ -8,9 +8,12 @@ use ::burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, State
 use ::burn::tensor::{DType, Device, Tensor, TensorData};
 use backburn_compress::{AnyCompressor, Fits, Layout, Scope, Vector};
 
+use crate::burn::held::{Piece, holds, is_narrow, outgrown, room_of};
 use crate::burn::probe::Probe;
 use crate::burn::weights::{Change, changed, copy_into};
-use crate::{Algorithm, AnyAlgorithm, Cluster, Given, SetupError, Snapshot, Takes};
+use crate::{
+    Algorithm, AnyAlgorithm, Ask, Cluster, Given, Host, Outgrown, Reply, RoundError, SetupError, Snapshot, Takes,
+};
 
 /// Any method of one worker that asks only for the gradient at hand, as a Burn optimizer, a parameter at a time.
 #[derive(Clone, Debug)]
@@ -112,13 +115,14 @@ impl Solo {
     fn decide<const D: usize>(
         &self,
         lr: f64,
+        tensor: &Tensor<D>,
         grad: Tensor<D>,
         cluster: &mut Cluster,
         x: &Vector,
     ) -> Option<crate::Change> {
         let mut g = vec![0.0; cluster.layout().len()];
         copy_into(grad.into_data(), &mut g);
-        let decided = cluster.round(lr, x, &mut Given::one(g)).ok()?;
+        let decided = cluster.round(lr, x, &mut One { given: Given::one(g), tensor }).ok()?;
         Probe::add(&self.probe.bytes_up, decided.traffic.workers[0].up);
         Some(decided.change())
     }
@@ -132,6 +136,34 @@ impl Solo {
                 started.is_ok_and(|mut cluster| load(&mut cluster, snapshot))
             }
         }
+    }
+}
+
+/// A gradient, and the tensor that it moves.
+struct One<'a, const D: usize> {
+    given: Given,
+    tensor: &'a Tensor<D>,
+}
+
+impl<const D: usize> Host for One<'_, D> {
+    fn answer(&mut self, worker: usize, ask: &Ask) -> Result<Reply, RoundError> {
+        self.given.answer(worker, ask)
+    }
+
+    fn x(&mut self) -> Option<Vector> {
+        let mut x = Vector::zeros(self.tensor.shape().num_elements());
+        copy_into(self.tensor.to_data(), x.as_mut_slice());
+        Some(x)
+    }
+
+    fn room(&mut self) -> f64 {
+        if is_narrow(self.tensor.dtype()) { room_of(self.tensor, 1.0) } else { f64::INFINITY }
+    }
+
+    fn outgrown(&mut self, change: &crate::Change) -> Option<Outgrown> {
+        let (x, dtype) = (self.x()?, self.tensor.dtype());
+        let fits = holds(dtype, x.as_slice(), Piece::of(change, 0..x.len()), 1.0);
+        (!fits).then(|| outgrown(String::new(), dtype))
     }
 }
 
@@ -248,7 +280,7 @@ impl Optimizer for Solo {
             Probe::add(&self.probe.rejected, 1);
             return (tensor, None);
         };
-        match self.decide(lr, grad, &mut cluster, &x) {
+        match self.decide(lr, &tensor, grad, &mut cluster, &x) {
             Some(change) => {
                 let tensor = match change {
                     crate::Change::By(u) => changed(tensor, u.as_slice(), Change::Add),

@@ -3,7 +3,9 @@
 use ::burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use backburn_compress::{Layout, Memo, Vector};
 
+use crate::burn::error::ModelError;
 use crate::burn::found::Found;
+use crate::burn::quietly::quietly;
 use crate::{Role, Visitor};
 
 /// A round's γ and, in the layout's order, the shares by which each parameter's step size differs from it; empty
@@ -18,22 +20,32 @@ impl StepSize {
     /// γ is the base step size; where that is 0 and others are not, the largest.
     ///
     /// A step size that is no number ≥ 0 becomes γ, so that the round refuses it.
-    pub fn new(lr: &ModuleLearningRate, layout: &Layout, found: &[Found], factor: impl Fn(&str, usize) -> f64) -> Self {
+    ///
+    /// # Errors
+    /// Where there is no step size at all: `ModuleLearningRate::default()`.
+    pub fn new(
+        lr: &ModuleLearningRate,
+        layout: &Layout,
+        found: &[Found],
+        factor: impl Fn(&str, usize) -> f64,
+    ) -> Result<Self, ModelError> {
+        // Every other one has a group of all parameters.
+        let base = quietly(|| lr.base()).ok_or(ModelError::NoStepSize)?;
         let of = |p: &backburn_compress::Parameter| {
             let found = found.iter().find(|f| f.path == p.path);
-            let own = found.map_or(lr.base(), |f| lr.lr_from_param(f.id, Some(&p.path)));
+            let own = found.map_or(base, |f| lr.lr_from_param(f.id, Some(&p.path)));
             own * factor(&p.path, p.shape.len())
         };
         let sizes: Vec<f64> = layout.parameters().iter().map(of).collect();
         if let Some(wrong) = sizes.iter().find(|size| !(**size >= 0.0 && size.is_finite())) {
-            return Self { lr: *wrong, share: Vec::new() };
+            return Ok(Self { lr: *wrong, share: Vec::new() });
         }
-        let first = sizes.first().copied().unwrap_or(lr.base());
+        let first = sizes.first().copied().unwrap_or(base);
         if sizes.iter().all(|size| *size == first) {
-            return Self { lr: first, share: Vec::new() };
+            return Ok(Self { lr: first, share: Vec::new() });
         }
-        let base = if lr.base() > 0.0 { lr.base() } else { sizes.iter().copied().fold(0.0, f64::max) };
-        Self { lr: base, share: sizes.iter().map(|size| (size / base) as f32).collect() }
+        let base = if base > 0.0 { base } else { sizes.iter().copied().fold(0.0, f64::max) };
+        Ok(Self { lr: base, share: sizes.iter().map(|size| (size / base) as f32).collect() })
     }
 
     /// A parameter's share.

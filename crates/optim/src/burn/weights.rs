@@ -164,6 +164,10 @@ struct Tracking {
 
 impl Tracking {
     fn of<const D: usize>(p: &Tensor<D>) -> Self {
+        // Nothing trains a quantised one, and Burn panics where it is asked more.
+        if matches!(p.dtype(), DType::QFloat(_)) {
+            return Self { autodiff: false, require_grad: false, distributed: false, checkpointing: None };
+        }
         Self {
             autodiff: p.is_autodiff(),
             require_grad: p.is_require_grad(),

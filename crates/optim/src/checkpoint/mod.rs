@@ -4,5 +4,7 @@ mod file;
 mod persist;
 mod snapshot;
 
+pub(crate) use persist::LOCAL;
+
 pub use file::{remove_unfinished, write_atomically};
 pub use snapshot::{Snapshot, SnapshotError};

@@ -28,6 +28,8 @@ const PARAMETERS: &str = "cluster.parameters";
 /// Which workers are there, where not all are.
 const FIRST: &str = "cluster.first";
 const SEATS: &str = "cluster.seats";
+/// What a worker has to itself beside the cluster: a replica, say, and its optimizer's moments.
+pub(crate) const LOCAL: &str = "local.worker.";
 
 impl<M> Cluster<M> {
     /// Writes every state of this process into `snapshot`, vectors of the model's length cut by parameter path,
@@ -174,9 +176,11 @@ impl Snapshot {
     /// Takes out what this process's workers have to themselves. What is left is the same in all processes that saved at
     /// the same step, and need be kept once; [`merge`](Self::merge) takes both.
     pub fn take_own(&mut self) -> Self {
-        let own = |name: &String| matches!(owner(name), Some((_, Some(_))));
+        let own = |name: &String| matches!(owner(name), Some((_, Some(_)))) || name.starts_with(LOCAL);
         let mut part = Self::default();
         let (vectors, numbers) = (std::mem::take(&mut self.vectors), std::mem::take(&mut self.numbers));
+        let texts = std::mem::take(&mut self.texts);
+        (part.texts, self.texts) = texts.into_iter().partition(|(name, _)| name.starts_with(LOCAL));
         (part.vectors, self.vectors) = vectors.into_iter().partition(|(name, _)| own(name));
         (part.numbers, self.numbers) = numbers.into_iter().partition(|(name, _)| own(name));
         let (first, seats) = (self.numbers.remove(FIRST), self.numbers.remove(SEATS));

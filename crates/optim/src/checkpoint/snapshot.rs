@@ -105,21 +105,33 @@ impl Snapshot {
     }
 
     /// Reads a real number.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
     pub fn real(&self, name: &str) -> Result<f64, SnapshotError> {
         self.number(name).map(f64::from_bits)
     }
 
     /// Reads a counter.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
     pub fn number(&self, name: &str) -> Result<u64, SnapshotError> {
         self.numbers.get(name).copied().ok_or_else(|| SnapshotError::Missing(name.into()))
     }
 
     /// Reads a text.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
     pub fn text(&self, name: &str) -> Result<&str, SnapshotError> {
         self.texts.get(name).map(String::as_str).ok_or_else(|| SnapshotError::Missing(name.into()))
     }
 
     /// Reads a vector.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
     pub fn vector(&self, name: &str) -> Result<&[f32], SnapshotError> {
         self.vectors.get(name).map(Vec::as_slice).ok_or_else(|| SnapshotError::Missing(name.into()))
     }
@@ -142,6 +154,9 @@ impl Snapshot {
     }
 
     /// Reads such bytes; `name` says in errors where they came from.
+    ///
+    /// # Errors
+    /// Where they are damaged, or of another format.
     pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self, SnapshotError> {
         let damaged = |why: String| SnapshotError::Damaged { name: name.into(), why };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;

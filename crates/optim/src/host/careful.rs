@@ -14,6 +14,10 @@ use crate::{Move, Owner, Residual, Role, RoundError, Visitor};
 /// Numbers below this, times step sizes, are squared and summed in f32 without harm.
 pub(crate) const LOUD: f64 = 1e12;
 
+/// Others' numbers are below this where none of them is loud: 10⁶ steps' worth of what was not, owed and paid at once.
+/// Squares of such are within f32.
+pub(crate) const HEARD: f64 = 1e18;
+
 /// Adding less than this moves no f32 beyond the largest: it is under half its last place.
 const STILL: f64 = (1u128 << 102) as f64;
 
@@ -49,29 +53,30 @@ pub(crate) fn bound(message: &Message, layout: &Layout) -> Result<f64, String> {
     if notes.is_finite() { Ok(bounds.into_iter().fold(0.0, f64::max)) } else { Err("notes".into()) }
 }
 
-/// Refuses a move that is not finite, or from which x would not be. `x` gives the common x.
+/// Refuses a move that is not finite, or from which x would not be; gives a bound of how far x moves. `x` gives the
+/// common x.
 pub(crate) fn check_move(
     moved: &Move,
     lr: f64,
     step: u64,
     layout: &Layout,
     x: impl FnOnce() -> Option<Vector>,
-) -> Result<(), RoundError> {
+) -> Result<f64, RoundError> {
     let overflow = |what, path| RoundError::Overflow { step, what, path };
     let (message, scale) = match moved {
-        Move::Own => return Ok(()),
-        Move::Jump(y) => return finite(y, layout).map_err(|path| overflow("x", path)),
+        Move::Own => return Ok(0.0),
+        Move::Jump(y) => return finite(y, layout).map(|()| f64::MAX).map_err(|path| overflow("x", path)),
         Move::Direction(d) => (d, lr),
         Move::Update(u) => (u, 1.0),
     };
     let bound = bound(message, layout).map_err(|path| overflow("the step", path))?;
     if bound * scale < STILL {
-        return Ok(());
+        return Ok(bound * scale);
     }
     // Loud enough to ask x itself.
     let mut x = x().filter(|x| x.len() == layout.len()).ok_or_else(|| overflow("x", path_at(0, layout)))?;
     super::decided::apply(moved, lr, None, &mut x, layout);
-    finite(&x, layout).map_err(|path| overflow("x", path))
+    finite(&x, layout).map(|()| bound * scale).map_err(|path| overflow("x", path))
 }
 
 /// The path of the first coordinate that is not finite.

@@ -39,14 +39,7 @@ impl Decided {
 
     /// The same for an x that lives elsewhere: what to add to it, or what it becomes.
     pub fn change(&self) -> Change {
-        match (&self.moved, &self.mean) {
-            (Move::Jump(y), _) | (Move::Own, Some(y)) => Change::To(y.clone()),
-            _ => {
-                let mut u = Vector::zeros(self.layout.len());
-                self.apply(&mut u);
-                Change::By(u)
-            }
-        }
+        change(&self.moved, self.lr, self.mean.as_ref(), &self.layout)
     }
 
     /// γ of this step.
@@ -57,6 +50,18 @@ impl Decided {
     /// The model's layout.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+}
+
+/// A move in numbers.
+pub(crate) fn change(moved: &Move, lr: f64, mean: Option<&Vector>, layout: &Layout) -> Change {
+    match (moved, mean) {
+        (Move::Jump(y), _) | (Move::Own, Some(y)) => Change::To(y.clone()),
+        _ => {
+            let mut u = Vector::zeros(layout.len());
+            apply(moved, lr, mean, &mut u, layout);
+            Change::By(u)
+        }
     }
 }
 

@@ -195,7 +195,7 @@ impl<T: Transport> Encoded<T> {
             None => like.insert(message.clone().apart(sealed.notes)?),
         };
         let message = message.read_as(like)?;
-        self.check(&message, like, |i| self.met.path(i))?;
+        let bound = self.check(&message, like, |i| self.met.path(i))?;
         for (note, own) in message.notes.iter().zip(&like.notes) {
             if !note.bound().is_finite() {
                 return Err(MailError::NonFinite { path: "notes".into() });
@@ -204,25 +204,28 @@ impl<T: Transport> Encoded<T> {
                 return Err(MailError::Draw { path: "notes".into() });
             }
         }
-        Ok(Letter { message, bytes: sealed.whole, silent: sealed.silent })
+        Ok(Letter { message, bytes: sealed.whole, silent: sealed.silent, bound })
     }
 
-    /// Whether payloads are finite and of the draws that this process makes.
+    /// Whether payloads are finite and of the draws that this process makes; gives their largest bound.
     pub(super) fn check(
         &self,
         message: &Message,
         like: &Message,
         path: impl Fn(usize) -> String,
-    ) -> Result<(), MailError> {
+    ) -> Result<f64, MailError> {
+        let mut loudest = 0.0f64;
         for (i, (payload, own)) in message.payloads.iter().zip(&like.payloads).enumerate() {
             if !payload.draws_like(own) {
                 return Err(MailError::Draw { path: path(i) });
             }
-            if !careful::bound_of(payload).is_finite() {
+            let bound = careful::bound_of(payload);
+            if !bound.is_finite() {
                 return Err(MailError::NonFinite { path: path(i) });
             }
+            loudest = loudest.max(bound);
         }
-        Ok(())
+        Ok(loudest)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use backburn_compress::{LayoutError, NotForFeedback, ParameterError, WireError};
 
-use crate::{LinkError, ModelError, TransportError};
+use crate::{FragmentsError, LinkError, ModelError, Outgrown, TransportError};
 
 /// Why there is no group of workers.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -30,6 +30,17 @@ pub enum SetupError {
     /// The model, or what a configuration says of it.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Fragments that a model has not.
+    #[error("{0}")]
+    Fragments(String),
+    /// Numbers of fragments that do not go together.
+    #[error(transparent)]
+    Streaming(#[from] FragmentsError),
+    /// Statistics that replicas would not share.
+    #[error(
+        "the model has running statistics, as of batch normalisation, which workers that step by themselves do not share"
+    )]
+    Statistics,
     /// Another number of workers than there are processes.
     #[error("{asked} workers were asked for, and the transport has {there}")]
     Workers {
@@ -178,6 +189,22 @@ pub enum RoundError {
         /// The parameter's path.
         path: String,
     },
+    /// A parameter that would not be finite in its own type, though the step is in f32.
+    #[error("step {step}: `{}` would not be finite in {}, of which {:e} is the largest", .outgrown.path, .outgrown.dtype, .outgrown.largest)]
+    Outgrown {
+        /// The step.
+        step: u64,
+        /// The parameter and its type.
+        outgrown: Outgrown,
+    },
+    /// Another rank's message that is so large, in a step of ordinary numbers, that states might not stay finite.
+    #[error("worker {worker} sent numbers up to {bound:e} in a step in which all others are small")]
+    Loud {
+        /// The worker.
+        worker: usize,
+        /// How large they may be.
+        bound: f64,
+    },
     /// A step size that is not 0, and not a positive number that f32 holds.
     #[error("the step size is {0:e}; it must be 0, or from {least:e} to {most:e}", least = LEAST_STEP, most = f32::MAX)]
     StepSize(f64),
@@ -279,10 +306,13 @@ impl RoundError {
         !matches!(self, Self::Lost { .. })
     }
 
-    /// Whether numbers have outgrown f32, in a gradient or in what follows from one: the run has diverged, or its
+    /// Whether numbers have outgrown f32 or a parameter's own type, in a gradient or in what follows from one: the run has diverged, or its
     /// step size is wrong.
     pub fn is_divergence(&self) -> bool {
-        matches!(self.reason(), Self::NonFinite { .. } | Self::Overflow { .. })
+        matches!(
+            self.reason(),
+            Self::NonFinite { .. } | Self::Overflow { .. } | Self::Outgrown { .. } | Self::Loud { .. }
+        )
     }
 
     /// Why, without where the round broke off.

@@ -39,7 +39,7 @@ impl AnyAlgorithm {
             };
             // A round that fails leaves states as they are, which is a measure as well.
             if let Ok(decided) = cluster.round(0.01, &x, &mut host) {
-                said = said.max(decided.traffic.up_per_worker() / 4.0);
+                said = said.max(decided.traffic.per_worker().up / 4.0);
                 decided.apply(&mut x);
             }
         }

@@ -50,12 +50,14 @@ pub struct Letter {
     pub bytes: u64,
     /// The units of which it says nothing, since it had no gradient there; ascending.
     pub silent: Vec<u32>,
+    /// Of one from another process: no number in it is larger.
+    pub(crate) bound: f64,
 }
 
 impl Letter {
     /// A message, weighed.
     pub fn new(message: Message, silent: Vec<u32>) -> Self {
-        Self { bytes: message_bytes(&message), message, silent }
+        Self { bytes: message_bytes(&message), message, silent, bound: 0.0 }
     }
 }
 

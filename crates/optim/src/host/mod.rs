@@ -32,6 +32,6 @@ pub use network::{
 };
 pub use observe::Observation;
 pub use round::mean_of_nodes;
-pub use serving::{Given, Gradient, Host, Reply};
+pub use serving::{Given, Gradient, Host, Outgrown, Reply};
 pub use traffic::{Bytes, Traffic};
 pub use transport::{Threads, Transport, TransportError};

@@ -23,7 +23,8 @@ impl<M: Mail> Cluster<M> {
         // Where nobody waits for this process its workers are absent, and keep what they owe.
         let absent = || frame.seats.clone().map(|_| None).collect();
         let served = if mail.is_late() { Ok(absent()) } else { serve_first(frame, states, lr, x, host) };
-        let loud = served.as_ref().is_ok_and(|served| is_loud(states, lr, served));
+        let room = host.room();
+        let loud = served.as_ref().is_ok_and(|served| is_loud(states, lr, served, room));
         // One vote in ordinary steps: a second one tells those that cannot go on from those that are careful.
         let (careful, slow) = match mail.muster(served.is_ok() && !loud) {
             Ok((all, slow)) => (!all, slow),
@@ -33,6 +34,7 @@ impl<M: Mail> Cluster<M> {
         let served = if careful { agree(mail, served)? } else { served? };
         let kept = careful.then(|| states.clone());
         let mut step = Step::new(frame, states, mail, lr, x, careful);
+        step.room = room;
         let outcome = step.run(served, host);
         match (outcome, kept) {
             (Err(End::Rejected(error)), Some(kept)) => {
@@ -81,13 +83,13 @@ fn agree<T>(mail: &mut impl Mail, mine: Result<T, RoundError>) -> Result<T, Roun
     }
 }
 
-/// Whether numbers are so large that f32 might not hold what comes of them.
-fn is_loud(states: &States, lr: f64, served: &[Option<Served>]) -> bool {
+/// Whether numbers are so large that f32, or what the host keeps x in, might not hold what comes of them.
+fn is_loud(states: &States, lr: f64, served: &[Option<Served>], room: f64) -> bool {
     let peak = served.iter().flatten().fold(states.loudness, |m, s| m.max(f64::from(s.peak)));
     // A residual in units of the last step size grows as the step size falls.
     let growth = if lr > 0.0 && states.lr > lr { states.lr / lr } else { 1.0 };
     let loud = peak * lr.max(1.0) * growth;
-    loud.is_nan() || loud >= LOUD
+    loud.is_nan() || loud >= LOUD.min(room / 8.0)
 }
 
 /// Has the host answer all that present workers ask before they begin; nothing has been written yet.
@@ -182,6 +184,8 @@ struct Step<'a, M> {
     lr: f64,
     x: &'a Vector,
     careful: bool,
+    /// By how much x may move and surely be finite where the host keeps it.
+    room: f64,
     /// Which of this process's workers take part.
     present: Vec<bool>,
     /// Of which units each of them says nothing, and what stood there.
@@ -194,7 +198,8 @@ impl<'a, M: Mail> Step<'a, M> {
     fn new(frame: &'a Frame, states: &'a mut States, mail: &'a mut M, lr: f64, x: &'a Vector, careful: bool) -> Self {
         let known = if frame.algorithm.is_gossip() { frame.seats.clone() } else { 0..frame.workers };
         let traffic = Traffic::new(frame.workers, known, frame.algorithm.is_gossip());
-        Self { frame, states, mail, lr, x, careful, present: vec![], silences: vec![], loudness: 0.0, traffic }
+        let (room, present, silences) = (f64::INFINITY, vec![], vec![]);
+        Self { frame, states, mail, lr, x, careful, room, present, silences, loudness: 0.0, traffic }
     }
 
     fn run(&mut self, served: Vec<Option<Served>>, host: &mut dyn Host) -> Result<Decided, End> {
@@ -208,7 +213,7 @@ impl<'a, M: Mail> Step<'a, M> {
             if self.careful {
                 spoken = Ok(agree(self.mail, spoken).map_err(End::Rejected)?);
             }
-            let heard = self.exchange(spoken, &spoke, round);
+            let heard = self.exchange(spoken, &spoke, round).and_then(|heard| self.weigh(heard));
             let heard = match agree(self.mail, heard) {
                 Ok(heard) => heard,
                 Err(error) => return Err(self.lose(error, round)),
@@ -356,6 +361,19 @@ impl<'a, M: Mail> Step<'a, M> {
         }
     }
 
+    /// Refuses numbers so large that the states, of which nothing was kept aside, might not outlive them. The next
+    /// round is taken carefully, and may bear them.
+    fn weigh(&mut self, heard: Heard) -> Result<Heard, RoundError> {
+        let bounds = heard.letters.iter().map(|letter| letter.as_ref().map_or(0.0, |letter| letter.bound));
+        match bounds.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)) {
+            Some((worker, bound)) if bound >= careful::HEARD && !self.careful => {
+                self.states.loudness = self.states.loudness.max(bound);
+                Err(RoundError::Loud { worker, bound })
+            }
+            _ => Ok(heard),
+        }
+    }
+
     /// The messages as they reach a node.
     fn inbox<'l>(&self, heard: &'l Heard, rank: usize) -> Vec<Option<&'l Message>> {
         if let Some(mean) = &heard.mean {
@@ -453,14 +471,23 @@ impl<'a, M: Mail> Step<'a, M> {
     ) -> Result<Decided, End> {
         let letters = &heard.letters;
         let Frame { algorithm, seats, layout, .. } = self.frame;
-        let unused = if algorithm.is_gossip() { Vec::new() } else { Silence::common(letters) };
+        let gossip = algorithm.is_gossip();
+        let unused = if gossip { Vec::new() } else { Silence::common(letters) };
         if !unused.is_empty() {
             self.hold_still(&mut decided[0].moved, &unused);
         }
         // The same in all processes, as the move is.
         let step = self.states.step;
         let x = || if self.x.len() == layout.len() { Some(self.x.clone()) } else { host.x() };
-        if let Err(error) = careful::check_move(&decided[0].moved, self.lr, step, layout, x) {
+        let checked = careful::check_move(&decided[0].moved, self.lr, step, layout, x).and_then(|bound| {
+            // Nodes' own x are of f32.
+            if gossip || bound < self.room {
+                return Ok(());
+            }
+            let change = super::decided::change(&decided[0].moved, self.lr, None, layout);
+            host.outgrown(&change).map_or(Ok(()), |outgrown| Err(RoundError::Outgrown { step, outgrown }))
+        });
+        if let Err(error) = checked {
             return Err(if self.careful { End::Rejected(error) } else { self.lose(error, round) });
         }
         let own = self.commit(Some(&decided), letters, round);

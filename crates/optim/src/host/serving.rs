@@ -1,7 +1,7 @@
 //! Who supplies gradients.
 
 use crate::method::Seen;
-use crate::{Ask, RoundError, Vector};
+use crate::{Ask, Change, RoundError, Vector};
 
 /// A gradient, and the parameters for which there is none.
 ///
@@ -99,6 +99,29 @@ pub trait Host {
     fn x(&mut self) -> Option<Vector> {
         None
     }
+
+    /// By how much x may move, and surely be finite where the host keeps it: in f16, say. The same on all processes.
+    fn room(&mut self) -> f64 {
+        f64::INFINITY
+    }
+
+    /// The first parameter that would not be finite where the host keeps it; asked where x may move by more than
+    /// there is [`room`](Self::room), before it does.
+    fn outgrown(&mut self, change: &Change) -> Option<Outgrown> {
+        let _ = change;
+        None
+    }
+}
+
+/// A parameter that would not be finite in the type in which a host keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgrown {
+    /// The parameter.
+    pub path: String,
+    /// Its type.
+    pub dtype: &'static str,
+    /// The largest number of that type.
+    pub largest: f32,
 }
 
 impl<F: FnMut(usize, &Ask) -> Result<Reply, RoundError>> Host for F {

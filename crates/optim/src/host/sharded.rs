@@ -133,12 +133,12 @@ impl<T: Transport> Encoded<T> {
                 if *places.get_or_insert_with(|| opened.places.clone()) != opened.places {
                     return Err(wrong(MailError::Envelope("it speaks of other places than the rest")));
                 }
-                let Letter { message, bytes, silent } = self.read_one(sealed, &mut like).map_err(wrong)?;
+                let Letter { message, bytes, silent, bound } = self.read_one(sealed, &mut like).map_err(wrong)?;
                 if message.payloads.len() != opened.places.len() {
                     return Err(wrong(MailError::Envelope("it does not speak of all its places")));
                 }
                 slices[worker] = Some(message);
-                letters[worker] = Some(Letter { message: Message::new(), bytes, silent });
+                letters[worker] = Some(Letter { message: Message::new(), bytes, silent, bound });
             }
         }
         let places = places.unwrap_or_default();

@@ -1,26 +1,35 @@
 //! Bytes, counted from the messages themselves.
 
-use std::ops::Range;
+use std::iter::Sum;
+use std::ops::{AddAssign, Range};
 
 use serde::{Deserialize, Serialize};
 
-/// What one worker sent and received, in bytes of encoded messages, headers included.
+/// What one worker sent and received, in bytes of encoded messages, headers included: whole ones, or the mean over
+/// several workers as `Bytes<f64>`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bytes {
+pub struct Bytes<T = u64> {
     /// Its own messages; 0 where it was absent.
-    pub up: u64,
+    pub up: T,
     /// The encoded aggregates from a server; under gossip its neighbours' messages.
-    pub down: u64,
+    pub down: T,
 }
 
-impl std::ops::AddAssign for Bytes {
+impl Bytes<f64> {
+    /// In units of 10⁶ bytes.
+    pub fn megabytes(self) -> Self {
+        Self { up: self.up / 1e6, down: self.down / 1e6 }
+    }
+}
+
+impl<T: AddAssign> AddAssign for Bytes<T> {
     fn add_assign(&mut self, other: Self) {
         self.up += other.up;
         self.down += other.down;
     }
 }
 
-impl std::iter::Sum for Bytes {
+impl<T: AddAssign + Default> Sum for Bytes<T> {
     fn sum<I: Iterator<Item = Self>>(bytes: I) -> Self {
         bytes.fold(Self::default(), |mut sum, b| {
             sum += b;
@@ -76,14 +85,9 @@ impl Traffic {
         self.workers.iter().copied().sum()
     }
 
-    /// The mean over the workers of the bytes each sent.
-    pub fn up_per_worker(&self) -> f64 {
-        self.mean(|w| self.workers[w].up)
-    }
-
-    /// The mean over the workers of the bytes each received from a server.
-    pub fn down_per_worker(&self) -> f64 {
-        self.mean(|w| self.workers[w].down)
+    /// The mean over the workers.
+    pub fn per_worker(&self) -> Bytes<f64> {
+        Bytes { up: self.mean(|w| self.workers[w].up), down: self.mean(|w| self.workers[w].down) }
     }
 
     /// The mean over the workers of the bytes each received without a server.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use backburn_compress::{Layout, Payload, Scope, Vector};
 use backburn_optim::{
     Ask, At, Cluster, Encoded, Letter, Mail, MailError, Reply, RoundError, Seats, SetupError, Snapshot, Terms, Threads,
-    TransportError,
+    Transport, TransportError,
 };
 
 use crate::mails::{Tampered, Trick};
@@ -137,6 +137,29 @@ fn whatever_a_transport_hands_over_ends_on_all_ranks_with_rank_and_cause() {
         }
         assert_eq!(outcomes[0].2, outcomes[1].2, "{trick:?}");
     }
+}
+
+#[test]
+fn a_transport_that_numbers_this_process_beyond_all_is_refused() {
+    // Rank 5 of 2 panicked where its seats were looked up.
+    struct Beyond;
+    impl Transport for Beyond {
+        fn rank(&self) -> usize {
+            5
+        }
+        fn size(&self) -> usize {
+            2
+        }
+        fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
+            Ok(vec![message.to_vec(); from.len()])
+        }
+        fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
+            Ok(yes)
+        }
+    }
+    let (method, compressor) = ("ef-sgd".parse().unwrap(), "identity".parse().unwrap());
+    let error = Cluster::over(method, compressor, layout(), 1, &[0.0; 31], Encoded::new(Beyond)).unwrap_err();
+    assert!(error.to_string().contains("calls this process rank 5 of 2"), "{error}");
 }
 
 #[test]
@@ -344,7 +367,7 @@ fn a_failure_of_the_host_keeps_its_source_and_is_lost_once_workers_have_spoken()
 /// A rank that says another seed than it draws by, or sends what no sum of bits shows to be wrong.
 struct Liar {
     mail: Encoded<Threads>,
-    poison: bool,
+    poison: Option<f32>,
 }
 
 impl Mail for Liar {
@@ -353,9 +376,9 @@ impl Mail for Liar {
     }
 
     fn post(&mut self, at: At, worker: usize, mut letter: Letter) {
-        if self.poison {
+        if let Some(poison) = self.poison {
             let mut x = letter.message.payloads[1].decode();
-            x[3] = f32::NAN;
+            x[3] = poison;
             letter.message.payloads[1] = Payload::floats(x).into();
         }
         self.mail.post(at, worker, letter);
@@ -374,25 +397,27 @@ impl Mail for Liar {
     }
 }
 
-/// The errors of an honest rank 0 and of a liar at rank 1.
-fn lie(compressor: &str, seed: u64, poison: bool) -> [RoundError; 2] {
-    let step = |seed: u64, link: Threads, poison: bool| {
+/// The errors of an honest rank 0 and of a liar at rank 1; both hold finite numbers alone.
+fn lie(method: &str, compressor: &str, seed: u64, poison: Option<f32>) -> [RoundError; 2] {
+    let step = |seed: u64, link: Threads, poison: Option<f32>| {
         let x = Vector::from(setup().x);
-        let (method, compressor) = ("ef-sgd".parse().unwrap(), compressor.parse().unwrap());
+        let (method, compressor) = (method.parse().unwrap(), compressor.parse().unwrap());
         let mail = Liar { mail: Encoded::new(link), poison };
         let mut cluster = Cluster::over(method, compressor, layout(), seed, x.as_slice(), mail).unwrap();
-        cluster.round(0.1, &x, &mut |worker: usize, _: &Ask| Ok(Reply::gradient(gradient(worker)))).unwrap_err()
+        let round = cluster.round(0.1, &x, &mut |worker: usize, _: &Ask| Ok(Reply::gradient(gradient(worker))));
+        assert!(saved(&mut cluster).vectors.values().flatten().all(|x| x.is_finite()));
+        round.unwrap_err()
     };
     let [honest, liar] = Threads::pair();
     std::thread::scope(|scope| {
         let other = scope.spawn(move || step(seed, liar, poison));
-        [step(9, honest, false), other.join().unwrap()]
+        [step(9, honest, None), other.join().unwrap()]
     })
 }
 
 #[test]
 fn foreign_draws_are_refused() {
-    for (rank, error) in lie("randk:0.3", 10, false).iter().enumerate() {
+    for (rank, error) in lie("ef-sgd", "randk:0.3", 10, None).iter().enumerate() {
         let RoundError::Mail { rank: guilty, source: MailError::Draw { path } } = error.reason() else {
             panic!("{error}")
         };
@@ -402,10 +427,21 @@ fn foreign_draws_are_refused() {
 
 #[test]
 fn numbers_that_are_not_finite_are_refused() {
-    let [here, there] = lie("identity", 9, true);
+    let [here, there] = lie("ef-sgd", "identity", 9, Some(f32::NAN));
     let right = |source: &MailError| matches!(source, MailError::NonFinite { path } if path == "b");
     assert!(matches!(here.reason(), RoundError::Mail { rank: 1, source } if right(source)), "{here}");
     assert!(matches!(there.reason(), RoundError::Elsewhere { rank: 0, .. }), "{there}");
+}
+
+#[test]
+fn numbers_whose_squares_are_not_finite_are_refused_from_where_all_are_small() {
+    // Found by mutating letters: the second moment of another rank's 3e30 was infinite, and stayed so.
+    for method in ["onebit-adam", "zero-one-adam", "ef-sgd"] {
+        let [here, there] = lie(method, "sign:scaled", 9, Some(3e30));
+        assert!(matches!(here.reason(), RoundError::Loud { worker: 1, bound } if *bound > 2e30), "{method}: {here}");
+        assert!(matches!(there.reason(), RoundError::Elsewhere { rank: 0, .. }), "{method}: {there}");
+        assert!(!here.is_rejected(), "what was said is owed");
+    }
 }
 
 #[test]

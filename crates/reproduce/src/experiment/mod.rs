@@ -51,6 +51,11 @@ pub trait Experiment: Send + Sync {
         (curve.clone(), 1.0)
     }
 
+    /// How long it takes at medium scale on two cores; `None` where it has no form of it.
+    fn at_medium(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether a curve trains a model on the device, so that several at a time would share one card.
     fn trains_a_model(&self) -> bool {
         false

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use backburn_optim::DeviceKind;
-use backburn_train::data::{self, Options, Split};
+use backburn_train::data::{self, DataError, DataSet, Examples, Options, Split};
 
 use super::scale::Scale;
 use crate::error::ReproduceError;
@@ -54,19 +54,37 @@ impl Setup {
         Ok(made)
     }
 
-    /// The data set that an experiment takes: at paper scale the published one, fetched where it must
+    /// The data set that an experiment takes: at paper and medium scale the published one, fetched where it must
     /// be; at small scale that one where it is at hand, otherwise the embedded slice of
     /// Fashion-MNIST.
     pub fn image_set(&self, published: &'static str) -> &'static str {
         const EMBEDDED: &str = "fashion-embedded";
         match self.scale {
             Scale::Smoke => EMBEDDED,
-            Scale::Paper => published,
+            Scale::Medium | Scale::Paper => published,
             Scale::Small => {
                 let found = data::catalog::find(published).and_then(|entry| entry.locate(&self.data));
                 if found.is_some() { published } else { EMBEDDED }
             }
         }
+    }
+
+    /// The text that language models are trained on: at paper scale all of it, otherwise the embedded slice.
+    pub fn text_set(&self) -> &'static str {
+        self.scale.pick("kjv-embedded", "kjv-embedded", "kjv")
+    }
+
+    /// Its windows of so many bytes, of which at most `kept` are measured on.
+    ///
+    /// # Errors
+    /// Where it cannot be read or fetched.
+    pub fn text(&self, context: usize, kept: usize) -> Result<Arc<Split<Examples>>, ReproduceError> {
+        let name = self.text_set();
+        self.shared(&format!("text {name} {context} {kept}"), || {
+            let split = name.parse::<DataSet>().map_err(DataError::from)?.load(&self.data)?;
+            let split = split.with_context(context).expect("the published texts are longer than any context");
+            Ok(Split { test: split.test.first_of_each(kept), ..split })
+        })
     }
 
     /// The images of [`image_set`](Self::image_set).

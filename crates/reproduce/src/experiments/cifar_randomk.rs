@@ -22,10 +22,13 @@ pub(super) struct CifarRandomK;
 const WORKERS: usize = 10;
 const GROUP: &str = "ten workers of one class";
 const SHARES: [(&str, &str); 4] =
-    [(FULL, "identity"), ("10 %", "randk:0.1"), ("1 %", "randk:0.01"), ("0.1 %", "randk:0.001")];
+    [(FULL, "identity"), (TENTH, "randk:0.1"), (HUNDREDTH, "randk:0.01"), (THOUSANDTH, "randk:0.001")];
 /// Values that a worker has sent, the indices of random-k being known to all.
 const PARAMETERS: Metric = Metric::new("parameters sent by a worker");
 const STEPS: Metric = Metric::new("steps an epoch");
+const TENTH: &str = "10 %";
+const HUNDREDTH: &str = "1 %";
+const THOUSANDTH: &str = "0.1 %";
 const FULL: &str = "uncompressed";
 const ERROR: &str = "test error, %";
 
@@ -169,38 +172,38 @@ impl Experiment for CifarRandomK {
             (curve.to_owned(), lag(results, curve).map(|lag| lag.map(|steps| steps / ratio)))
         };
         vec![
-            as_fast("10 %"),
-            as_fast("1 %"),
+            as_fast(TENTH),
+            as_fast(HUNDREDTH),
             Claim::about(
                 "It is behind full SGD by no more than what waits: a few times d/k steps",
                 "ours, from the delay of random-k",
             )
             .each(
                 &Bound::at_most("steps later at the loss that full SGD has in the middle of the run, over d/k", 4.0),
-                [("10 %", 10.0), ("1 %", 100.0)].map(behind),
+                [(TENTH, 10.0), (HUNDREDTH, 100.0)].map(behind),
             )
             .judged(),
             Claim::about("The test error is about that of full SGD", &source)
                 .each(
                     &Bound::at_most("test error of the second half less full SGD's, in points", 3.0),
-                    ["10 %", "1 %"].map(|curve| (curve.to_owned(), worse(curve))),
+                    [TENTH, HUNDREDTH].map(|curve| (curve.to_owned(), worse(curve))),
                 )
                 .judged(),
             Claim::about("With 0.1 % it is slower", &source)
                 .part(
                     "full SGD, and 0.1 %",
                     Paired::below("train loss of the second half"),
-                    late(FULL, TRAIN_LOSS).zip(late("0.1 %", TRAIN_LOSS)),
+                    late(FULL, TRAIN_LOSS).zip(late(THOUSANDTH, TRAIN_LOSS)),
                 )
                 .judged(),
             Claim::about("It needs so much less communication", &source)
                 .part(
-                    "10 %",
+                    TENTH,
                     Exact::at_least("megabytes of full SGD over those sent, ten less what frames a message", 9.0),
-                    sent("10 %"),
+                    sent(TENTH),
                 )
-                .part("1 %", Exact::at_least("a hundred less that", 90.0), sent("1 %"))
-                .part("0.1 %", Exact::at_least("a thousand less that", 800.0), sent("0.1 %"))
+                .part(HUNDREDTH, Exact::at_least("a hundred less that", 90.0), sent(HUNDREDTH))
+                .part(THOUSANDTH, Exact::at_least("a thousand less that", 800.0), sent(THOUSANDTH))
                 .judged(),
         ]
     }
@@ -210,14 +213,14 @@ impl Experiment for CifarRandomK {
         let falling = |late: f64| [1.0, 2.0, 3.0, 4.0].map(|x| (x, 2.0 / (x - late)));
         let mut made = Made::default().with(GROUP, FULL, STEPS, &steady(100.0));
         for (curve, late, megabytes) in
-            [(FULL, 0.0, 1000.0), ("10 %", 0.0, 101.0), ("1 %", 0.05, 10.1), ("0.1 %", -3.0, 1.01)]
+            [(FULL, 0.0, 1000.0), (TENTH, 0.0, 101.0), (HUNDREDTH, 0.05, 10.1), (THOUSANDTH, -3.0, 1.01)]
         {
             made = made
                 .path(GROUP, curve, TRAIN_LOSS, &falling(late))
                 .with(GROUP, curve, TEST_ACCURACY, &steady(0.8))
                 .with(GROUP, curve, MEGABYTES_UP, &vec![megabytes; MADE_SEEDS as usize]);
         }
-        made = made.path(GROUP, "0.1 %", TRAIN_LOSS, &[(1.0, 2.0), (2.0, 1.5), (3.0, 1.2), (4.0, 1.0)]);
+        made = made.path(GROUP, THOUSANDTH, TRAIN_LOSS, &[(1.0, 2.0), (2.0, 1.5), (3.0, 1.2), (4.0, 1.0)]);
         let path = |curve: &str, late| made.clone().path(GROUP, curve, TRAIN_LOSS, &falling(late));
         let mixed = |curve: &str, one: f64, other: f64| {
             let of = |seed: u64| falling(if seed.is_multiple_of(2) { one } else { other }).to_vec();
@@ -226,17 +229,17 @@ impl Experiment for CifarRandomK {
         let with = |curve: &str, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);
         vec![
             made.all_hold(),
-            path("10 %", 0.9).fails("SGD with 10 %"),
-            mixed("10 %", 0.0, 0.8).undecided("SGD with 10 %"),
-            path("1 %", 0.9).fails("SGD with 1 %"),
-            mixed("1 %", 0.0, 0.8).undecided("SGD with 1 %"),
-            path("10 %", 0.9).fails("It is behind"),
-            mixed("10 %", 0.0, 0.75).undecided("It is behind"),
-            with("1 %", TEST_ACCURACY, &steady(0.7)).fails("The test error"),
-            with("1 %", TEST_ACCURACY, &torn(0.72, 0.82)).undecided("The test error"),
-            path("0.1 %", 0.0).fails("With 0.1 %"),
-            mixed("0.1 %", -0.5, 0.6).undecided("With 0.1 %"),
-            with("1 %", MEGABYTES_UP, &steady(50.0)).fails("It needs"),
+            path(TENTH, 0.9).fails("SGD with 10 %"),
+            mixed(TENTH, 0.0, 0.8).undecided("SGD with 10 %"),
+            path(HUNDREDTH, 0.9).fails("SGD with 1 %"),
+            mixed(HUNDREDTH, 0.0, 0.8).undecided("SGD with 1 %"),
+            path(TENTH, 0.9).fails("It is behind"),
+            mixed(TENTH, 0.0, 0.75).undecided("It is behind"),
+            with(HUNDREDTH, TEST_ACCURACY, &steady(0.7)).fails("The test error"),
+            with(HUNDREDTH, TEST_ACCURACY, &torn(0.72, 0.82)).undecided("The test error"),
+            path(THOUSANDTH, 0.0).fails("With 0.1 %"),
+            mixed(THOUSANDTH, -0.5, 0.6).undecided("With 0.1 %"),
+            with(HUNDREDTH, MEGABYTES_UP, &steady(50.0)).fails("It needs"),
         ]
     }
 

@@ -1,5 +1,6 @@
 //! Counterexample 1 of Karimireddy et al. (2019): in one dimension the sign loses the gradient's size.
 
+use super::names::{EF, SGD, SIGN, SIGNM, VOTE};
 use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup};
@@ -13,9 +14,9 @@ use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary};
 
 pub(super) struct Counterexample1;
 
-const EF: &str = "EF-signSGD";
 const GROUP: &str = "x/4 on [-1, 1]";
 const WORKERS: &str = "four workers";
+const MEAN: &str = "signSGD, mean";
 const MOMENTUM: &str = "momentum 0.9, g = 124 once in 100";
 const X: Metric = Metric::new("x");
 /// x over what it should be in the mean, early, while the interval's ends are far.
@@ -25,7 +26,7 @@ const SOON: u64 = 2500;
 
 /// The largest difference between SGD and EF-signSGD; none where a seed or a step of one of them lacks.
 fn apart(results: &Results) -> Option<f64> {
-    let [sgd, ef] = ["SGD", EF].map(|curve| results.series(GROUP, curve, X));
+    let [sgd, ef] = [SGD, EF].map(|curve| results.series(GROUP, curve, X));
     let mut most = 0.0f64;
     for (seed, points) in &ef {
         let others = &sgd.iter().find(|(other, _)| other == seed)?.1;
@@ -66,14 +67,14 @@ impl Experiment for Counterexample1 {
             ..Curve::new(group, name, algorithm, compressor, 0.01)
         };
         vec![
-            of(GROUP, 1, "SGD", "sgd", "identity"),
-            of(GROUP, 1, "signSGD", "compressed-sgd", "sign"),
+            of(GROUP, 1, SGD, "sgd", "identity"),
+            of(GROUP, 1, SIGN, "compressed-sgd", "sign"),
             of(GROUP, 1, EF, "ef-sgd", "sign:scaled"),
-            of(WORKERS, 4, "signSGD, mean", "compressed-sgd", "sign"),
-            of(WORKERS, 4, "signSGD, majority vote", "compressed-sgd:majority-vote", "sign"),
+            of(WORKERS, 4, MEAN, "compressed-sgd", "sign"),
+            of(WORKERS, 4, VOTE, "compressed-sgd:majority-vote", "sign"),
             of(WORKERS, 4, EF, "ef-sgd", "sign:scaled"),
-            of(MOMENTUM, 1, "SGD", "sgd", "identity"),
-            of(MOMENTUM, 1, "signSGDM", "compressed-sgd:momentum=0.9", "sign"),
+            of(MOMENTUM, 1, SGD, "sgd", "identity"),
+            of(MOMENTUM, 1, SIGNM, "compressed-sgd:momentum=0.9", "sign"),
             of(MOMENTUM, 1, EF, "ef-sgd", "sign:scaled"),
         ]
     }
@@ -117,7 +118,7 @@ impl Experiment for Counterexample1 {
             }
             if step == SOON.min(length.steps) {
                 // E g = 1/4, E sign(g) = -1/2.
-                let drift = if curve.name == "signSGD" { 0.5 } else { -0.25 };
+                let drift = if curve.name == SIGN { 0.5 } else { -0.25 };
                 out.record(EARLY, step as f64, f64::from(x) / (drift * sum));
             }
             sum += lr(step);
@@ -133,13 +134,13 @@ impl Experiment for Counterexample1 {
         let high = || Bound::at_least("x over the last tenth", 0.8);
         vec![
             Claim::about("SGD approaches the minimum -1, signSGD moves away from it to +1", &source)
-                .part("SGD", low(), late(GROUP, "SGD"))
-                .part("signSGD", high(), late(GROUP, "signSGD"))
+                .part(SGD, low(), late(GROUP, SGD))
+                .part(SIGN, high(), late(GROUP, SIGN))
                 .judged(),
             Claim::about("signSGD ascends by gamma/8 a step in the mean, SGD descends by gamma/16", &source)
                 .each(
                     &Equality::within(format!("x at step {SOON} over its expectation"), 0.8, 1.2),
-                    ["signSGD", "SGD"].map(|curve| (curve.into(), soon(curve))),
+                    [SIGN, SGD].map(|curve| (curve.into(), soon(curve))),
                 )
                 .judged(),
             Claim::about("In one dimension EF-signSGD is SGD", &source)
@@ -153,13 +154,13 @@ impl Experiment for Counterexample1 {
                 "With four workers signSGD still goes to +1, by mean or by vote, and EF-signSGD to -1",
                 &extends,
             )
-            .part("mean", high(), late(WORKERS, "signSGD, mean"))
-            .part("vote", high(), late(WORKERS, "signSGD, majority vote"))
+            .part("mean", high(), late(WORKERS, MEAN))
+            .part("vote", high(), late(WORKERS, VOTE))
             .part(EF, low(), late(WORKERS, EF))
             .judged(),
             Claim::about("With momentum signSGD still goes to +1, where SGD and EF-signSGD go to -1", &extends)
-                .part("signSGDM", high(), late(MOMENTUM, "signSGDM"))
-                .part("SGD", low(), late(MOMENTUM, "SGD"))
+                .part(SIGNM, high(), late(MOMENTUM, SIGNM))
+                .part(SGD, low(), late(MOMENTUM, SGD))
                 .part(EF, low(), late(MOMENTUM, EF))
                 .judged(),
         ]
@@ -167,28 +168,23 @@ impl Experiment for Counterexample1 {
 
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
-        let low = [(GROUP, "SGD"), (GROUP, EF), (WORKERS, EF), (MOMENTUM, "SGD"), (MOMENTUM, EF)];
-        let high = [
-            (GROUP, "signSGD"),
-            (WORKERS, "signSGD, mean"),
-            (WORKERS, "signSGD, majority vote"),
-            (MOMENTUM, "signSGDM"),
-        ];
+        let low = [(GROUP, SGD), (GROUP, EF), (WORKERS, EF), (MOMENTUM, SGD), (MOMENTUM, EF)];
+        let high = [(GROUP, SIGN), (WORKERS, MEAN), (WORKERS, VOTE), (MOMENTUM, SIGNM)];
         let made = low.iter().fold(Made::default(), |made, (group, curve)| made.with(group, curve, X, &steady(-0.9)));
         let made = high.iter().fold(made, |made, (group, curve)| made.with(group, curve, X, &steady(0.9)));
-        let made = ["SGD", "signSGD"].iter().fold(made, |made, c| made.with(GROUP, c, EARLY, &steady(1.0)));
+        let made = [SGD, SIGN].iter().fold(made, |made, c| made.with(GROUP, c, EARLY, &steady(1.0)));
         let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
         vec![
             made.all_hold(),
-            with(GROUP, "signSGD", X, &steady(0.0)).fails("SGD approaches"),
-            with(GROUP, "signSGD", X, &torn(0.6, 1.0)).undecided("SGD approaches"),
-            with(GROUP, "SGD", EARLY, &steady(0.5)).fails("signSGD ascends"),
-            with(GROUP, "SGD", EARLY, &torn(0.7, 1.0)).undecided("signSGD ascends"),
+            with(GROUP, SIGN, X, &steady(0.0)).fails("SGD approaches"),
+            with(GROUP, SIGN, X, &torn(0.6, 1.0)).undecided("SGD approaches"),
+            with(GROUP, SGD, EARLY, &steady(0.5)).fails("signSGD ascends"),
+            with(GROUP, SGD, EARLY, &torn(0.7, 1.0)).undecided("signSGD ascends"),
             with(GROUP, EF, X, &steady(-0.8)).fails("In one dimension"),
-            with(WORKERS, "signSGD, mean", X, &steady(-0.9)).fails("With four workers"),
+            with(WORKERS, MEAN, X, &steady(-0.9)).fails("With four workers"),
             with(WORKERS, EF, X, &torn(-1.0, -0.6)).undecided("With four workers"),
-            with(MOMENTUM, "signSGDM", X, &steady(-0.9)).fails("With momentum"),
-            with(MOMENTUM, "SGD", X, &torn(-1.0, -0.6)).undecided("With momentum"),
+            with(MOMENTUM, SIGNM, X, &steady(-0.9)).fails("With momentum"),
+            with(MOMENTUM, SGD, X, &torn(-1.0, -0.6)).undecided("With momentum"),
         ]
     }
 

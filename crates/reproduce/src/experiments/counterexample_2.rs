@@ -2,6 +2,7 @@
 
 use backburn_compress::{Key, Philox, Stream};
 
+use super::names::{EF, SCALED, SGD, SIGN};
 use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup};
@@ -19,11 +20,16 @@ const LOSS: Metric = Metric::new("f(x)");
 /// Of all steps so far.
 const LEAST: Metric = Metric::new("smallest f(x)");
 const EPSILONS: [f64; 3] = [0.1, 0.5, 0.9];
+const PLAIN: &str = "top-1";
+const FED: &str = "EF, top-1";
+const FIXED: &str = "fixed";
+const HARMONIC: &str = "1/(t + 1)";
+const DRAWN: &str = "drawn anew at each step";
 const TOP: &str = "top-1, turned by 45 degrees";
 const STEPS: &str = "signSGD, epsilon = 0.5, other step sizes";
-const SCHEDULES: [&str; 3] = ["fixed", "1/(t + 1)", "drawn anew at each step"];
-const SIGNS: [&str; 2] = ["signSGD", "scaled signSGD"];
-const CONVERGING: [&str; 2] = ["SGD", "EF-signSGD"];
+const SCHEDULES: [&str; 3] = [FIXED, HARMONIC, DRAWN];
+const SIGNS: [&str; 2] = [SIGN, SCALED];
+const CONVERGING: [&str; 2] = [SGD, EF];
 
 fn group(epsilon: f64) -> String {
     format!("epsilon = {epsilon}")
@@ -32,9 +38,9 @@ fn group(epsilon: f64) -> String {
 /// γ_t of one of the [`SCHEDULES`], from x_t.
 fn step_size(schedule: &str, first: f64, t: u64, seed: u64) -> f64 {
     match schedule {
-        "fixed" => first,
-        "1/(t + 1)" => first / (t + 1) as f64,
-        "drawn anew at each step" => {
+        FIXED => first,
+        HARMONIC => first / (t + 1) as f64,
+        DRAWN => {
             let mut random = Philox::new(Key { step: t, stream: Stream::COUNTER_EXAMPLE, ..Key::new(seed) }.draw());
             2.0 * first * f64::from(random.below(1 << 20)) / f64::from(1 << 20)
         }
@@ -64,16 +70,15 @@ impl Experiment for Counterexample2 {
                 ..Curve::new(group(epsilon), name, algorithm, compressor, 0.2)
             };
             [
-                curve("SGD", "sgd", "identity"),
-                curve("signSGD", "compressed-sgd", "sign"),
-                curve("scaled signSGD", "compressed-sgd", "sign:scaled"),
-                curve("EF-signSGD", "ef-sgd", "sign:scaled"),
+                curve(SGD, "sgd", "identity"),
+                curve(SIGN, "compressed-sgd", "sign"),
+                curve(SCALED, "compressed-sgd", "sign:scaled"),
+                curve(EF, "ef-sgd", "sign:scaled"),
             ]
         });
         let steps = SCHEDULES
             .map(|schedule| Curve { setting: 0.5, ..Curve::new(STEPS, schedule, "compressed-sgd", "sign", 0.2) });
-        let top =
-            [("SGD", "sgd", "identity"), ("top-1", "compressed-sgd", "topk:k=1"), ("EF, top-1", "ef-sgd", "topk:k=1")];
+        let top = [(SGD, "sgd", "identity"), (PLAIN, "compressed-sgd", "topk:k=1"), (FED, "ef-sgd", "topk:k=1")];
         let top = top.map(|(name, algorithm, compressor)| Curve {
             setting: 0.5,
             ..Curve::new(TOP, name, algorithm, compressor, 0.2)
@@ -146,10 +151,10 @@ impl Experiment for Counterexample2 {
                 "Other biased compressors: top-1 never moves the flatter coordinate, with feedback it converges",
                 &extends,
             )
-            .part("top-1", Exact::at_least("smallest f(x_t) of all steps, epsilon |x_1| at the start", 0.5), {
-                of(TOP, "top-1", LEAST, Summary::Last)
+            .part(PLAIN, Exact::at_least("smallest f(x_t) of all steps, epsilon |x_1| at the start", 0.5), {
+                of(TOP, PLAIN, LEAST, Summary::Last)
             })
-            .part("with feedback", converges, late(TOP, "EF, top-1"))
+            .part("with feedback", converges, late(TOP, FED))
             .judged(),
         ]
     }
@@ -170,16 +175,16 @@ impl Experiment for Counterexample2 {
             made = CONVERGING.iter().fold(made, |made, curve| path(made, &group, curve, 1.0, 0.01));
         }
         made = SCHEDULES.iter().fold(made, |made, curve| path(made, STEPS, curve, 1.0, 1.0));
-        made = path(path(made, TOP, "top-1", 1.5, 0.5), TOP, "EF, top-1", 1.5, 0.01);
+        made = path(path(made, TOP, PLAIN, 1.5, 0.5), TOP, FED, 1.5, 0.01);
         let change = |group: &str, curve: &str, from, to| path(made.clone(), group, curve, from, to);
         vec![
             made.all_hold(),
-            change(&group(0.9), "signSGD", 1.0, 0.9).fails("signSGD with full"),
+            change(&group(0.9), SIGN, 1.0, 0.9).fails("signSGD with full"),
             change(STEPS, SCHEDULES[2], 1.0, 0.9).fails("Nor does it"),
-            change(&group(0.1), "EF-signSGD", 1.0, 0.1).fails("SGD and EF-signSGD"),
-            change(&group(0.5), "scaled signSGD", 1.0, 0.9).fails("Other biased compressors: scaled"),
-            change(TOP, "top-1", 1.5, 0.4).fails("Other biased compressors: top-1"),
-            change(TOP, "EF, top-1", 1.5, f64::NAN).fails("Other biased compressors: top-1"),
+            change(&group(0.1), EF, 1.0, 0.1).fails("SGD and EF-signSGD"),
+            change(&group(0.5), SCALED, 1.0, 0.9).fails("Other biased compressors: scaled"),
+            change(TOP, PLAIN, 1.5, 0.4).fails("Other biased compressors: top-1"),
+            change(TOP, FED, 1.5, f64::NAN).fails("Other biased compressors: top-1"),
         ]
     }
 

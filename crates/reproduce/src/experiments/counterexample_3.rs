@@ -3,6 +3,7 @@
 
 use backburn_compress::{Key, Philox, Stream};
 
+use super::names::{EF, SCALED, SGD, SIGN, VOTE};
 use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup};
@@ -31,12 +32,10 @@ const EPSILON: f32 = 0.5;
 
 /// signSGD in its variants: each is told apart by its name.
 const SIGNS: [(&str, &str, &str); 3] = [
-    ("signSGD", "compressed-sgd", "reference-sign"),
-    ("scaled signSGD", "compressed-sgd", "reference-sign:scaled"),
+    (SIGN, "compressed-sgd", "reference-sign"),
+    (SCALED, "compressed-sgd", "reference-sign:scaled"),
     ("signSGD, fixed step", "compressed-sgd", "reference-sign"),
 ];
-const VOTE: &str = "signSGD, majority vote";
-const EF: &str = "EF-signSGD";
 
 /// Rows whose signs are those of one s or of −s, a solution, and a start.
 struct Instance {
@@ -110,18 +109,18 @@ impl Experiment for Counterexample3 {
         let curve = |group: &str, name: &str, algorithm: &str, compressor: &str, lr: f64| {
             Curve::new(group, name, algorithm, compressor, lr)
         };
-        let mut curves = vec![curve(PLANE, "SGD", "sgd", "identity", 0.05)];
+        let mut curves = vec![curve(PLANE, SGD, "sgd", "identity", 0.05)];
         curves.extend(
             SIGNS[..2].iter().map(|(name, algorithm, compressor)| curve(PLANE, name, algorithm, compressor, 0.01)),
         );
         curves.push(curve(PLANE, EF, "ef-sgd", "reference-sign:scaled", 0.05));
         let workers = [
-            curve(WORKERS, "signSGD", "compressed-sgd", "reference-sign", 0.01),
+            curve(WORKERS, SIGN, "compressed-sgd", "reference-sign", 0.01),
             curve(WORKERS, VOTE, "compressed-sgd:majority-vote", "reference-sign", 0.01),
             curve(WORKERS, EF, "ef-sgd", "reference-sign:scaled", 0.05),
         ];
         curves.extend(workers.map(|curve| Curve { workers: 5, ..curve }));
-        curves.push(curve(THEOREM, "SGD", "sgd", "identity", 0.2));
+        curves.push(curve(THEOREM, SGD, "sgd", "identity", 0.2));
         curves
             .extend(SIGNS.iter().map(|(name, algorithm, compressor)| curve(THEOREM, name, algorithm, compressor, 0.1)));
         curves.push(curve(THEOREM, EF, "ef-sgd", "reference-sign:scaled", 0.2));
@@ -193,17 +192,17 @@ impl Experiment for Counterexample3 {
         };
         vec![
             Claim::about("signSGD never improves on its start, whatever terms are drawn", &source)
-                .part("", never.clone(), least(PLANE, "signSGD"))
+                .part("", never.clone(), least(PLANE, SIGN))
                 .judged(),
             Claim::about("EF-signSGD converges where signSGD does not", &source)
                 .part("", converges.clone(), last(PLANE, EF))
                 .judged(),
             Claim::about("Nor does it with five workers, by mean or by vote; EF-signSGD converges", &extends)
-                .part("mean", never.clone(), least(WORKERS, "signSGD"))
+                .part("mean", never.clone(), least(WORKERS, SIGN))
                 .part("vote", never.clone(), least(WORKERS, VOTE))
                 .part(EF, converges, last(WORKERS, EF))
                 .judged(),
-            Claim::about("Nor does scaled signSGD", &extends).part("", never, least(PLANE, "scaled signSGD")).judged(),
+            Claim::about("Nor does scaled signSGD", &extends).part("", never, least(PLANE, SCALED)).judged(),
             Claim::about("Theorem I: without feedback signs come no nearer to x* than their line, in any dimension", &theorem)
                 .each(
                     &Exact::at_least(
@@ -225,7 +224,7 @@ impl Experiment for Counterexample3 {
 
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
-        let made = [(PLANE, "signSGD"), (PLANE, "scaled signSGD"), (WORKERS, "signSGD"), (WORKERS, VOTE)]
+        let made = [(PLANE, SIGN), (PLANE, SCALED), (WORKERS, SIGN), (WORKERS, VOTE)]
             .iter()
             .fold(Made::default(), |made, (group, curve)| made.with(group, curve, LEAST, &steady(2.1)));
         let made = [PLANE, WORKERS].iter().fold(made, |made, group| made.with(group, EF, LOSS, &steady(1e-9)));
@@ -234,11 +233,11 @@ impl Experiment for Counterexample3 {
         let with = |group: &str, curve: &str, metric, value| made.clone().with(group, curve, metric, &steady(value));
         vec![
             made.all_hold(),
-            with(PLANE, "signSGD", LEAST, 1.9).fails("signSGD never improves"),
+            with(PLANE, SIGN, LEAST, 1.9).fails("signSGD never improves"),
             with(PLANE, EF, LOSS, 1e-3).fails("EF-signSGD converges"),
             with(WORKERS, VOTE, LEAST, 1.9).fails("Nor does it with five"),
-            with(PLANE, "scaled signSGD", LEAST, 1.9).fails("Nor does scaled"),
-            with(THEOREM, "scaled signSGD", NEAREST, 0.9).fails("Theorem I: without"),
+            with(PLANE, SCALED, LEAST, 1.9).fails("Nor does scaled"),
+            with(THEOREM, SCALED, NEAREST, 0.9).fails("Theorem I: without"),
             with(THEOREM, EF, DISTANCE, 0.1).fails("Theorem I: EF"),
         ]
     }

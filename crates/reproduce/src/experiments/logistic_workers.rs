@@ -115,7 +115,13 @@ impl Experiment for LogisticWorkers {
         for set in Self::sets(setup) {
             let (k, d, steps) = preset(set);
             for (n, steps) in WORKERS.into_iter().zip(steps) {
-                curves.extend(logistic::curves(group(set, n), (n, 1), (k, k as f64 / d), steps, n as f64 + 10.0));
+                curves.extend(logistic::curves(
+                    group(set, n),
+                    (n, 1),
+                    (k, k as f64 / d, [0.1; 2]),
+                    steps,
+                    n as f64 + 10.0,
+                ));
             }
         }
         curves

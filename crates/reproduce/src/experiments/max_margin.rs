@@ -3,6 +3,7 @@
 
 use backburn_compress::{Key, Philox, Stream};
 
+use super::names::{EF, SGD, SIGN, SIGNM};
 use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup, Tuning};
@@ -18,11 +19,7 @@ use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
 
 pub(super) struct MaxMargin;
 
-const SGD: &str = "SGD";
-const SIGN: &str = "signSGD";
-const SIGNM: &str = "signSGDM";
 const SUMMED: &str = "signSGDM, gradients summed";
-const EF: &str = "EF-signSGD";
 const RANDOM: &str = "random halves, majority +1";
 const BALANCED: &str = "balanced halves, majority +1";
 const MINUS: &str = "random halves, majority -1";
@@ -195,7 +192,7 @@ impl Experiment for MaxMargin {
             ("steps", format!("{STEPS}; A+y after {}", Self::long(setup))),
             ("gradients", "full batch of the mean square".into()),
             ("step size", "that of the authors' program: fixed; half of theirs for SGD, signSGD and EF-signSGD, since their gradient is half of ours".into()),
-            ("signSGD", "scaled by the mean magnitude, as in the authors' program; signSGDM is not".into()),
+            (SIGN, "scaled by the mean magnitude, as in the authors' program; signSGDM is not".into()),
             ("balanced halves", "52 of y = +1 and 48 of -1 for training, 50 and 50 for tests".into()),
             ("sign(0)", "0".into()),
         ]

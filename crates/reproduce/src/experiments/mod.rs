@@ -5,21 +5,25 @@ use crate::experiment::Experiment;
 mod autoencoder_saddle;
 mod cifar_randomk;
 mod cifar_signsgd;
+mod conserve;
 mod counterexample_1;
 mod counterexample_2;
 mod counterexample_3;
 mod density;
 mod ef21_divergence;
+mod local_steps;
 mod logistic_batch;
 mod logistic_workers;
 mod max_margin;
 mod momentum_rates;
 mod naive_divergence;
+mod names;
 mod rates;
 mod saddle_escape;
 mod sparse_noise;
 mod total_error;
 mod variance_reduced;
+mod wire_size;
 
 /// All experiments, in the order of the papers.
 pub static EXPERIMENTS: &[&dyn Experiment] = &[
@@ -41,6 +45,9 @@ pub static EXPERIMENTS: &[&dyn Experiment] = &[
     &logistic_workers::LogisticWorkers,
     &total_error::TotalError,
     &variance_reduced::VarianceReduced,
+    &local_steps::LocalSteps,
+    &wire_size::WireSize,
+    &conserve::Conserve,
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use backburn_compress::{Layout, Scope};
 use backburn_optim::{Ask, Cluster, Reply, RoundError, Vector};
 
+use super::names::{EF, SGD};
 use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup, Table};
@@ -35,7 +36,6 @@ const SAVED: Metric = Metric::new("bits of 32-bit floats over bits");
 /// d.
 const D: usize = 50;
 const NOISE: f32 = 1.0;
-const SGD: &str = "SGD";
 const PLAIN: &str = "QSGD, no feedback";
 const FED: &str = "QSGD/k, feedback";
 /// random-k with δ = k/d over almost two decades.
@@ -146,7 +146,7 @@ impl Rates {
             Ask::Gradient { .. } => Ok(Reply::gradient(g.clone())),
             Ask::Loss { .. } => Err(RoundError::Unserved("a loss")),
         };
-        let bits = 8.0 * cluster.round(curve.lr, &x, &mut host)?.traffic.up_per_worker();
+        let bits = 8.0 * cluster.round(curve.lr, &x, &mut host)?.traffic.per_worker().up;
         out.record(BITS, 0.0, bits / said);
         out.record(SAVED, 0.0, floats / bits);
         Ok(())
@@ -185,7 +185,7 @@ impl Experiment for Rates {
         curves.push(of(UNBIASED, SGD, "sgd", "identity", 1.0));
         curves.push(of(UNBIASED, PLAIN, "compressed-sgd", "qsgd:s=1", 1.0));
         curves.push(of(UNBIASED, FED, "ef-sgd", "qsgd:s=1,scaled", 1.0 / K));
-        curves.push(Curve { cost: 0.1, ..of(MESSAGE, "EF-signSGD", "ef-sgd", "sign:scaled", 1.0) });
+        curves.push(Curve { cost: 0.1, ..of(MESSAGE, EF, "ef-sgd", "sign:scaled", 1.0) });
         curves
     }
 
@@ -352,14 +352,14 @@ impl Experiment for Rates {
                         1.0,
                         1.001,
                     ),
-                    last(MESSAGE, "EF-signSGD", BITS).map(|seeds| seeds.most()),
+                    last(MESSAGE, EF, BITS).map(|seeds| seeds.most()),
                 )
                 .judged(),
             Claim::about("That is about 32 times less one way, and so 64 both ways", cite("§1, §6.1"))
                 .part(
                     "",
                     Exact::within("bits of 32-bit floats over bits sent", 31.5, 32.0),
-                    last(MESSAGE, "EF-signSGD", SAVED).map(|seeds| seeds.least()),
+                    last(MESSAGE, EF, SAVED).map(|seeds| seeds.least()),
                 )
                 .judged(),
         ]
@@ -384,9 +384,8 @@ impl Experiment for Rates {
             made = made.with(group, name, SHARE, &steady(0.2)).with(group, name, OWED, &steady(0.2));
         }
         made = [PLAIN, FED].iter().fold(made, |made, name| made.with(UNBIASED, name, SHARE, &steady(0.2)));
-        made =
-            made.with(MESSAGE, "EF-signSGD", BITS, &steady(1.0005)).with(MESSAGE, "EF-signSGD", SAVED, &steady(31.9));
-        made = made.with(MESSAGE, "EF-signSGD", BITS, &[1.0005]).with(MESSAGE, "EF-signSGD", SAVED, &[31.9]);
+        made = made.with(MESSAGE, EF, BITS, &steady(1.0005)).with(MESSAGE, EF, SAVED, &steady(31.9));
+        made = made.with(MESSAGE, EF, BITS, &[1.0005]).with(MESSAGE, EF, SAVED, &[31.9]);
         let path = |group: &str, curve: &str, metric, a, b| made.clone().path(group, curve, metric, &law(a, b));
         let shares = |group: &str, curve: &str, values: &[f64]| made.clone().with(group, curve, SHARE, values);
         let wild = crate::record::made::torn(0.1, 1.9);
@@ -415,8 +414,8 @@ impl Experiment for Rates {
             mixed(KINKED, FEW[0], GAP, (30.0, 100.0), (60.0, 0.0)).undecided("Remark 6"),
             path(KINKED, TOP, GAP, 0.0, 100.0).fails("Remark 7"),
             mixed(KINKED, TOP, GAP, (0.0, 100.0), (60.0, 0.0)).undecided("Remark 7"),
-            made.clone().with(MESSAGE, "EF-signSGD", BITS, &[1.5]).fails("EF-signSGD sends"),
-            made.clone().with(MESSAGE, "EF-signSGD", SAVED, &[20.0]).fails("That is"),
+            made.clone().with(MESSAGE, EF, BITS, &[1.5]).fails("EF-signSGD sends"),
+            made.clone().with(MESSAGE, EF, SAVED, &[20.0]).fails("That is"),
         ]
     }
 

@@ -39,15 +39,18 @@ const GAMMA: f64 = 0.05;
 const SADDLE: Saddle = Saddle { dimension: D, rattle: 0.0 };
 /// Half of the way down to the minima.
 const DEEP: f64 = -0.125;
-const COMPRESSORS: [(&str, &str); 4] = [
-    ("uncompressed", "identity"),
-    ("top-k 10 %", "topk:0.1"),
-    ("random-k 10 %", "randk:0.1"),
-    ("scaled sign", "sign:scaled"),
-];
+const COMPRESSORS: [(&str, &str); 4] =
+    [(FULL, "identity"), (TOP, "topk:0.1"), ("random-k 10 %", "randk:0.1"), (SIGN, "sign:scaled")];
 const RADII: [f64; 3] = [1e-2, 1e-4, 1e-6];
 const SHARES: [f64; 4] = [1.0, 0.3, 0.1, 0.03];
-const KINDS: [&str; 2] = ["random-k", "top-k"];
+const FULL: &str = "uncompressed";
+const TOP: &str = "top-k 10 %";
+const SIGN: &str = "scaled sign";
+const RANDOM: &str = "random-k";
+const LARGEST: &str = "top-k";
+const RESET: &str = "with resets";
+const KEPT: &str = "without resets";
+const KINDS: [&str; 2] = [RANDOM, LARGEST];
 const WITHOUT: &str = "without feedback";
 const WITH: &str = "with feedback";
 const PERTURBED: &str = "with feedback and noise";
@@ -185,11 +188,11 @@ impl Experiment for SaddleEscape {
         for name in KINDS {
             curves.push(Curve { cost: 10.0, ..of(QUALITY, name, resets, "identity") });
         }
-        for name in ["uncompressed", KINDS[0], KINDS[1]] {
+        for name in [FULL, KINDS[0], KINDS[1]] {
             curves.push(Curve { cost: 40.0, ..of(ACCURACY, name, resets, "identity") });
         }
-        curves.push(of(RESETS, "with resets", "perturbed:r=1,interval=10", "topk:0.3"));
-        curves.push(of(RESETS, "without resets", "perturbed:r=1", "topk:0.3"));
+        curves.push(of(RESETS, RESET, "perturbed:r=1,interval=10", "topk:0.3"));
+        curves.push(of(RESETS, KEPT, "perturbed:r=1", "topk:0.3"));
         curves.push(of(FEEDBACK, WITHOUT, "compressed-sgd", "topk:k=1"));
         curves.push(of(FEEDBACK, WITH, "ef-sgd:outside", "topk:k=1"));
         curves.push(of(FEEDBACK, PERTURBED, "perturbed:r=0.001", "topk:k=1"));
@@ -231,8 +234,8 @@ impl Experiment for SaddleEscape {
         let steps = most(curve, setup);
         let number = |share: f64| ((share * D as f64).round() as usize).max(1);
         let compressor = |name: &str, k: usize| match name {
-            "random-k" => format!("randk:k={k}"),
-            "top-k" => format!("topk:k={k}"),
+            RANDOM => format!("randk:k={k}"),
+            LARGEST => format!("topk:k={k}"),
             _ => "identity".into(),
         };
         match curve.group.as_str() {
@@ -300,7 +303,7 @@ impl Experiment for SaddleEscape {
         };
         let gain = |curve: &str| {
             let own = results.series(ACCURACY, curve, SENT);
-            let all = results.series(ACCURACY, "uncompressed", SENT);
+            let all = results.series(ACCURACY, FULL, SENT);
             let mut rows = Results::default();
             for ((seed, points), (_, others)) in own.iter().zip(&all) {
                 rows = rows.with_unfinished(points.iter().zip(others).map(|(own, all)| crate::record::Row {
@@ -341,7 +344,7 @@ impl Experiment for SaddleEscape {
             .judged(),
             Claim::about("Steps grow with the logarithm of 1/r alone", cite("Theorems 3.1, 3.2: polylogarithmic"))
                 .part(
-                    "uncompressed",
+                    FULL,
                     Equality::within(
                         "steps that a 10,000 times smaller r takes longer, over ln(10^4)/ln(1 + gamma)",
                         0.95,
@@ -388,15 +391,14 @@ impl Experiment for SaddleEscape {
             )
             .each(
                 &Share::at_least("half of the points are", 0.9),
-                ["uncompressed", KINDS[0], KINDS[1]]
+                [FULL, KINDS[0], KINDS[1]]
                     .map(|name| (name.to_owned(), results.seeds(ACCURACY, name, HALF, Summary::Least))),
             )
             .judged(),
             Claim::about("Steps grow no faster than 1/eps^4", cite("Theorem 3.2, Table 1"))
                 .each(
                     &Bound::at_most("exponent of 1/eps in the steps to an eps-SOSP", 4.0),
-                    ["uncompressed", KINDS[0], KINDS[1]]
-                        .map(|name| (name.to_owned(), exponents(results, ACCURACY, name, STEPS))),
+                    [FULL, KINDS[0], KINDS[1]].map(|name| (name.to_owned(), exponents(results, ACCURACY, name, STEPS))),
                 )
                 .judged(),
             Claim::about(
@@ -412,7 +414,7 @@ impl Experiment for SaddleEscape {
                 .part(
                     "",
                     Paired::below("last f(x), with resets and without").times(0.1),
-                    last(RESETS, "with resets", LOSS).zip(last(RESETS, "without resets", LOSS)),
+                    last(RESETS, RESET, LOSS).zip(last(RESETS, KEPT, LOSS)),
                 )
                 .judged(),
             Claim::about(
@@ -449,11 +451,11 @@ impl Experiment for SaddleEscape {
             made = quality(made, kind, SENT, [100.0, 12.0, 9.0]);
         }
         let growing = |exponent: f64, first: f64| [6.25f64, 12.5, 25.0].map(|x| (x, first * (x / 6.25).powf(exponent)));
-        for name in ["uncompressed", KINDS[0], KINDS[1]] {
+        for name in [FULL, KINDS[0], KINDS[1]] {
             made = made.with(ACCURACY, name, HALF, &many(1.0)).path(ACCURACY, name, STEPS, &growing(2.0, 100.0));
-            made = made.path(ACCURACY, name, SENT, &growing(if name == "uncompressed" { 2.0 } else { 1.25 }, 1.0));
+            made = made.path(ACCURACY, name, SENT, &growing(if name == FULL { 2.0 } else { 1.25 }, 1.0));
         }
-        made = made.with(RESETS, "with resets", LOSS, &steady(1e-3)).with(RESETS, "without resets", LOSS, &steady(1.0));
+        made = made.with(RESETS, RESET, LOSS, &steady(1e-3)).with(RESETS, KEPT, LOSS, &steady(1.0));
         made = made.with(FEEDBACK, WITHOUT, ESCAPED, &many(0.0));
         made = [WITH, PERTURBED].iter().fold(made, |made, name| made.with(FEEDBACK, name, ESCAPED, &many(1.0)));
         let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
@@ -468,19 +470,19 @@ impl Experiment for SaddleEscape {
         let soon = [(1.0, 100.0), (0.1, 120.0), (0.03, 200.0)];
         vec![
             made.all_hold(),
-            with(START, "top-k 10 %", ESCAPED, &many(0.0)).fails("Perturbed compressed"),
-            with(START, "top-k 10 %", ESCAPED, &half()).undecided("Perturbed compressed"),
+            with(START, TOP, ESCAPED, &many(0.0)).fails("Perturbed compressed"),
+            with(START, TOP, ESCAPED, &half()).undecided("Perturbed compressed"),
             with(START, "uncompressed, r = 0", ESCAPED, &many(1.0)).fails("Without noise"),
             with(START, "uncompressed, r = 0", ESCAPED, &half().iter().map(|v| 1.0 - v).collect::<Vec<_>>())
                 .undecided("Without noise"),
-            with(WORKERS, "uncompressed", STEPS, &steady(120.0)).fails("The workers'"),
-            with(WORKERS, "uncompressed", STEPS, &torn(90.0, 112.0)).undecided("The workers'"),
+            with(WORKERS, FULL, STEPS, &steady(120.0)).fails("The workers'"),
+            with(WORKERS, FULL, STEPS, &torn(90.0, 112.0)).undecided("The workers'"),
             made.clone()
-                .path(NOISE, "uncompressed", STEPS, &[(1e-6, 500.0), (1e-4, 194.0), (1e-2, 100.0)])
+                .path(NOISE, FULL, STEPS, &[(1e-6, 500.0), (1e-4, 194.0), (1e-2, 100.0)])
                 .fails("Steps grow with"),
             mixed(
                 NOISE,
-                "scaled sign",
+                SIGN,
                 STEPS,
                 &[(1e-6, 240.0), (1e-4, 200.0), (1e-2, 100.0)],
                 &[(1e-6, 360.0), (1e-4, 200.0), (1e-2, 100.0)],
@@ -498,8 +500,8 @@ impl Experiment for SaddleEscape {
             mixed(ACCURACY, KINDS[1], STEPS, &growing(3.0, 1.0), &growing(4.9, 1.0)).undecided("Steps grow no"),
             made.clone().path(ACCURACY, KINDS[1], SENT, &growing(2.0, 1.0)).fails("With mu"),
             mixed(ACCURACY, KINDS[1], SENT, &growing(1.4, 1.0), &growing(2.0, 1.0)).undecided("With mu"),
-            with(RESETS, "with resets", LOSS, &steady(0.9)).fails("Resets"),
-            with(RESETS, "with resets", LOSS, &torn(0.0, 0.18)).undecided("Resets"),
+            with(RESETS, RESET, LOSS, &steady(0.9)).fails("Resets"),
+            with(RESETS, RESET, LOSS, &torn(0.0, 0.18)).undecided("Resets"),
             with(FEEDBACK, WITHOUT, ESCAPED, &many(1.0)).fails("Without feedback"),
             with(FEEDBACK, PERTURBED, ESCAPED, &half()).undecided("Without feedback"),
         ]

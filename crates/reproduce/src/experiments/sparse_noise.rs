@@ -2,6 +2,7 @@
 
 use backburn_compress::{Key, Philox, Stream};
 
+use super::names::{EF, SCALED, SGD, SIGN};
 use crate::error::ReproduceError;
 use crate::experiment::papers::FIXES;
 use crate::experiment::{About, Experiment, Setup, Tuning};
@@ -15,8 +16,8 @@ use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary};
 
 pub(super) struct SparseNoiseToy;
 
-const SLOW: [&str; 2] = ["SGD", "EF-signSGD"];
-const SIGNS: [&str; 2] = ["signSGD", "scaled signSGD"];
+const SLOW: [&str; 2] = [SGD, EF];
+const SIGNS: [&str; 2] = [SIGN, SCALED];
 const GROUP: &str = "sparse noise";
 const LOSS: Metric = Metric::new("loss");
 const PROBLEM: SparseNoise = SparseNoise { dimension: 100, deviation: 100.0 };
@@ -34,10 +35,10 @@ impl Experiment for SparseNoiseToy {
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
         vec![
-            Curve::new(GROUP, "SGD", "sgd", "identity", 0.001),
-            Curve::new(GROUP, "signSGD", "compressed-sgd", "sign", 0.01),
-            Curve::new(GROUP, "scaled signSGD", "compressed-sgd", "sign:scaled", 0.01),
-            Curve::new(GROUP, "EF-signSGD", "ef-sgd", "sign:scaled", 0.001),
+            Curve::new(GROUP, SGD, "sgd", "identity", 0.001),
+            Curve::new(GROUP, SIGN, "compressed-sgd", "sign", 0.01),
+            Curve::new(GROUP, SCALED, "compressed-sgd", "sign:scaled", 0.01),
+            Curve::new(GROUP, EF, "ef-sgd", "sign:scaled", 0.001),
         ]
     }
 

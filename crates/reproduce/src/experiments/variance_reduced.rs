@@ -81,11 +81,11 @@ impl Compensation {
         }
     }
 
-    fn compressor(self, kept: f64) -> String {
-        if self == Self::Uncompressed { "identity".into() } else { format!("topk:{kept}") }
+    fn compressor(self, map: Map, strength: f64) -> String {
+        if self == Self::Uncompressed { "identity".into() } else { map.compressor(strength) }
     }
 
-    /// The level of a cell, at x = k/d.
+    /// The level of a cell, at x = k/d, or s.
     fn level(self) -> Metric {
         match self {
             Self::Uncompressed => Metric::new("level, uncompressed"),
@@ -103,16 +103,76 @@ impl Compensation {
     }
 }
 
+/// What compresses the cells of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Map {
+    /// The largest coordinates: the others wait.
+    TopK,
+    /// Drawn coordinates: for one mask the second moment of the errors is known.
+    RandomK,
+    /// Every coordinate is sent at every step, rounded.
+    Quantised,
+}
+
+impl Map {
+    const ALL: [Self; 3] = [Self::TopK, Self::RandomK, Self::Quantised];
+
+    fn group(self) -> &'static str {
+        match self {
+            Self::TopK => "quadratics",
+            Self::RandomK => "quadratics, random-k",
+            Self::Quantised => "quadratics, quantised",
+        }
+    }
+
+    fn strengths(self) -> &'static [f64] {
+        match self {
+            Self::TopK | Self::RandomK => &SHARES,
+            Self::Quantised => &LEVELS,
+        }
+    }
+
+    fn compressor(self, strength: f64) -> String {
+        match self {
+            Self::TopK => format!("topk:{strength}"),
+            Self::RandomK => format!("randk:{strength}"),
+            Self::Quantised => format!("qsgd:s={strength},scaled"),
+        }
+    }
+
+    fn cell(self, strength: f64) -> String {
+        match self {
+            Self::TopK => format!("top-k {} %", 100.0 * strength),
+            Self::RandomK => format!("random-k {} %", 100.0 * strength),
+            Self::Quantised => format!("QSGD, s = {strength}"),
+        }
+    }
+}
+
+/// How a mean square of ErrorCompensatedX's errors goes on from itself, at its own unit root: they stay bounded under
+/// random-k where it is below 1. With q = 1 − k/d a coordinate waits, δ_t = A + (2−α)δ_{t−1} − (1−α)δ_{t−2}, and is 0
+/// otherwise; with m = E[δ²] and c = E[δ_tδ_{t−1}] that is m = q[(2−α)² + (1−α)²]m − 2q(2−α)(1−α)c and
+/// c = q(2−α)m − q(1−α)c, up to what A brings.
+fn growth(alpha: f64, kept: f64) -> f64 {
+    let (q, a, b) = (1.0 - kept, 2.0 - alpha, 1.0 - alpha);
+    q * (a * a + b * b - 2.0 * q * a * a * b / (1.0 + q * b))
+}
+
 /// Curves over time, and of them the panel a group each.
 const ALPHA: f64 = 0.1;
 const KEPT: f64 = 0.6;
-/// One curve for each estimator and α: a row of cells.
-const MAP: &str = "quadratics";
 const LOGISTIC: &str = "full-batch logistic regression";
 const RATE: &str = "quadratics with noise";
 /// α and k/d of the map.
 const ALPHAS: [f64; 6] = [0.05, 0.1, 0.2, 0.35, 0.5, 0.8];
 const SHARES: [f64; 4] = [0.8, 0.6, 0.3, 0.1];
+/// s of QSGD.
+const LEVELS: [f64; 2] = [16.0, 4.0];
+/// [`growth`] between these is left open: there the second moment is finite and its noise is not.
+const STABLE: f64 = 0.95;
+const UNSTABLE: f64 = 1.05;
+/// How much larger ErrorCompensatedX's level may be than one-step's where its errors stay bounded.
+const BOUNDED: f64 = 10.0;
 /// Of these every cell is claimed.
 const CLAIMED_ALPHAS: [f64; 3] = [0.05, 0.1, 0.2];
 const CLAIMED_SHARES: [f64; 2] = [0.8, 0.6];
@@ -148,8 +208,9 @@ fn timed(estimator: Estimator, compensation: Compensation) -> String {
 }
 
 /// ln of a cell's level under ErrorCompensatedX over that under one-step compensation, seed by seed.
-fn advantage(results: &Results, estimator: Estimator, alpha: f64, kept: f64) -> Option<Seeds> {
-    let level = |compensation: Compensation| at(results, MAP, &row(estimator, alpha), compensation.level(), kept);
+fn advantage(results: &Results, map: Map, estimator: Estimator, alpha: f64, strength: f64) -> Option<Seeds> {
+    let level =
+        |compensation: Compensation| at(results, map.group(), &row(estimator, alpha), compensation.level(), strength);
     level(Compensation::Two)?.with(&level(Compensation::One)?, |two, one| (two / one).ln())
 }
 
@@ -287,16 +348,17 @@ impl VarianceReduced {
         let estimator =
             Estimator::ALL.into_iter().find(|e| curve.name.starts_with(e.name())).unwrap_or(Estimator::Root);
         let (quadratic, logistic);
-        let (problem, steps, shares): (&dyn Problem, u64, &[f64]) = if curve.group == MAP {
+        let map = Map::ALL.into_iter().find(|map| map.group() == curve.group);
+        let (problem, steps, shares): (&dyn Problem, u64, &[f64]) = if let Some(map) = map {
             quadratic = quadratics(seed, 0.0);
-            (&quadratic, Self::length(setup).steps, &SHARES)
+            (&quadratic, Self::length(setup).steps, map.strengths())
         } else {
             logistic = FullBatch::new(seed);
             (&logistic, Self::logistic_steps(setup), &LOGISTIC_SHARES)
         };
         let of = |compensation: Compensation, kept: f64| Curve {
             algorithm: estimator.form(compensation, curve.setting),
-            compressor: compensation.compressor(kept),
+            compressor: compensation.compressor(map.unwrap_or(Map::TopK), kept),
             ..curve.clone()
         };
         let count = (2 * shares.len() + 1) as f64;
@@ -326,11 +388,12 @@ impl Experiment for VarianceReduced {
             title: "ErrorCompensatedX against one-step compensation for momentum, STORM, ROOT-SGD and IGT",
             source: "Tang et al. 2021, ErrorCompensatedX (abstract)",
             claims: &[
-                "ErrorCompensatedX beats one-step compensation where alpha d/k < 1",
+                "ErrorCompensatedX beats one-step compensation: wherever every coordinate is quantised, and under mild top-k",
+                "under random-k it is stable inside a boundary of alpha and k/d, and diverges outside",
                 "it stays near to the run without compression",
                 "its rate is that of no compression",
             ],
-            time: ["5 min", "1 h"],
+            time: ["7 min", "1 h"],
         }
     }
 
@@ -343,22 +406,38 @@ impl Experiment for VarianceReduced {
         for estimator in Estimator::ALL {
             for compensation in Compensation::ALL {
                 let form = estimator.form(compensation, ALPHA);
-                add(estimator.name(), compensation.name(), form, compensation.compressor(KEPT), GAMMA, ALPHA, 1.0);
+                add(
+                    estimator.name(),
+                    compensation.name(),
+                    form,
+                    compensation.compressor(Map::TopK, KEPT),
+                    GAMMA,
+                    ALPHA,
+                    1.0,
+                );
                 let form = estimator.form(compensation, RATE_ALPHA);
                 let name = timed(estimator, compensation);
-                add(RATE, &name, form, compensation.compressor(KEPT), GAMMA, RATE_ALPHA, 5.0);
+                add(RATE, &name, form, compensation.compressor(Map::TopK, KEPT), GAMMA, RATE_ALPHA, 5.0);
             }
         }
-        let mut rows = |group: &str, estimator: Estimator, alpha: f64, lr: f64, cost: f64| {
+        let mut row_of = |group: &str, map: Map, estimator: Estimator, alpha: f64, lr: f64, cost: f64| {
             let form = estimator.form(Compensation::Two, alpha);
-            add(group, &row(estimator, alpha), form, Compensation::Two.compressor(KEPT), lr, alpha, cost);
+            let compressor = Compensation::Two.compressor(map, map.strengths()[0]);
+            add(group, &row(estimator, alpha), form, compressor, lr, alpha, cost);
         };
-        for estimator in Estimator::WITH_ALPHA {
-            ALPHAS.into_iter().for_each(|alpha| rows(MAP, estimator, alpha, GAMMA, 9.0));
+        for map in Map::ALL {
+            let estimators: &[Estimator] =
+                if map == Map::RandomK { &[Estimator::Momentum] } else { &Estimator::WITH_ALPHA };
+            let cost = 2.0 * map.strengths().len() as f64 + 1.0;
+            for estimator in estimators {
+                ALPHAS.into_iter().for_each(|alpha| row_of(map.group(), map, *estimator, alpha, GAMMA, cost));
+            }
         }
-        rows(MAP, Estimator::Root, 0.0, GAMMA, 9.0);
+        row_of(Map::TopK.group(), Map::TopK, Estimator::Root, 0.0, GAMMA, 9.0);
         for estimator in [Estimator::Storm, Estimator::Igt] {
-            LOGISTIC_ALPHAS.into_iter().for_each(|alpha| rows(LOGISTIC, estimator, alpha, LOGISTIC_GAMMA, 40.0));
+            for alpha in LOGISTIC_ALPHAS {
+                row_of(LOGISTIC, Map::TopK, estimator, alpha, LOGISTIC_GAMMA, 40.0);
+            }
         }
         curves
     }
@@ -392,7 +471,7 @@ impl Experiment for VarianceReduced {
             (
                 "map",
                 format!(
-                    "alpha {ALPHAS:?}, top-k {SHARES:?}; alpha {LOGISTIC_ALPHAS:?}, top-k {LOGISTIC_SHARES:?} of logistic regression"
+                    "alpha {ALPHAS:?}, top-k {SHARES:?}, the same random-k for momentum, QSGD of {LEVELS:?} levels; alpha {LOGISTIC_ALPHAS:?}, top-k {LOGISTIC_SHARES:?} of logistic regression"
                 ),
             ),
             ("curves over time", format!("alpha {ALPHA}, 1/t for ROOT-SGD; top-k {KEPT}")),
@@ -400,12 +479,15 @@ impl Experiment for VarianceReduced {
     }
 
     fn departures(&self, _: &Setup) -> Vec<String> {
-        vec!["Only the abstract is at hand: problems, sizes and step sizes are this project's. Gradients are exact where compensation is judged: with minibatches their noise is a level that all runs share.".into()]
+        vec!["Only the abstract is at hand: problems, sizes and step sizes are this project's. Gradients are exact where compensation is judged: with minibatches their noise is a level that all runs share.".into(),
+            "Its analysis asks for errors of bounded size. Under a quantiser they are, whatever alpha; under top-k and random-k a coordinate that waits grows by A/alpha a step instead of A, so small alpha under strong sparsification loses what compensation gains, or diverges: the last panels show where.".into()]
     }
 
     fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
         match curve.group.as_str() {
-            MAP | LOGISTIC => Self::cells(curve, seed, setup, out),
+            group if group == LOGISTIC || Map::ALL.iter().any(|map| map.group() == group) => {
+                Self::cells(curve, seed, setup, out)
+            }
             RATE => {
                 let problem = quadratics(seed, NOISE);
                 for at in LENGTHS {
@@ -427,34 +509,62 @@ impl Experiment for VarianceReduced {
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
         let wins = Bound::at_most("ln of the late squared gradient norm over one-step's, seed by seed", 0.0);
-        let cell = |estimator, (alpha, kept): (f64, f64)| {
-            (format!("{}, top-k {} %", row(estimator, alpha), 100.0 * kept), advantage(results, estimator, alpha, kept))
+        let cell = |map: Map, estimator, (alpha, strength): (f64, f64)| {
+            let label = format!("{}, {}", row(estimator, alpha), map.cell(strength));
+            (label, advantage(results, map, estimator, alpha, strength))
         };
-        let claimed: Vec<(f64, f64)> =
-            CLAIMED_ALPHAS.iter().flat_map(|alpha| CLAIMED_SHARES.map(|kept| (*alpha, kept))).collect();
-        // Stronger compression, below the boundary.
-        let inside: Vec<(f64, f64)> = ALPHAS
-            .iter()
-            .flat_map(|alpha| SHARES.map(|kept| (*alpha, kept)))
-            .filter(|(alpha, kept)| alpha / kept < 1.0 && !claimed.contains(&(*alpha, *kept)))
-            .collect();
+        let product = |alphas: &[f64], strengths: &[f64]| -> Vec<(f64, f64)> {
+            alphas.iter().flat_map(|alpha| strengths.iter().map(|strength| (*alpha, *strength))).collect()
+        };
         let mut claims = Vec::new();
+        for estimator in Estimator::WITH_ALPHA {
+            let name = estimator.name();
+            let about = Claim::about(
+                format!(
+                    "Where every coordinate is quantised ErrorCompensatedX beats one-step compensation for every alpha below 1, for {name}"
+                ),
+                SOURCE,
+            );
+            let cells = product(&ALPHAS, &LEVELS);
+            claims.push(about.each(&wins, cells.iter().map(|c| cell(Map::Quantised, estimator, *c))).judged());
+        }
         for estimator in Estimator::WITH_ALPHA {
             let name = estimator.name();
             let about = Claim::about(
                 format!("ErrorCompensatedX beats one-step compensation for {name}: alpha to 0.2, top-k 80 and 60 %"),
                 SOURCE,
             );
-            claims.push(about.each(&wins, claimed.iter().map(|c| cell(estimator, *c))).judged());
+            let cells = product(&CLAIMED_ALPHAS, &CLAIMED_SHARES);
+            claims.push(about.each(&wins, cells.iter().map(|c| cell(Map::TopK, estimator, *c))).judged());
         }
         let about =
             Claim::about("ErrorCompensatedX beats one-step compensation for ROOT-SGD: top-k 80 and 60 %", SOURCE);
-        claims.push(about.each(&wins, CLAIMED_SHARES.map(|kept| cell(Estimator::Root, (0.0, kept)))).judged());
-        for estimator in Estimator::WITH_ALPHA {
-            let name = estimator.name();
-            let about = Claim::about(format!("It does in the other cells of alpha d/k < 1 for {name}"), SOURCE);
-            claims.push(about.each(&wins, inside.iter().map(|c| cell(estimator, *c))).judged());
-        }
+        let cells = CLAIMED_SHARES.map(|kept| cell(Map::TopK, Estimator::Root, (0.0, kept)));
+        claims.push(about.each(&wins, cells).judged());
+        let what = "ln of the late squared gradient norm over one-step's";
+        let [stable, unstable] = [true, false].map(|stable| {
+            let cells = product(&ALPHAS, &SHARES).into_iter().filter(move |(alpha, kept)| {
+                let growth = growth(*alpha, *kept);
+                if stable { growth <= STABLE } else { growth >= UNSTABLE }
+            });
+            cells.map(|c| cell(Map::RandomK, Estimator::Momentum, c)).collect::<Vec<_>>()
+        });
+        claims.push(
+            Claim::about(
+                format!("Under random-k ErrorCompensatedX stays bounded where the mean square of its errors must: growth to {STABLE}"),
+                SOURCE,
+            )
+            .each(&Bound::at_most(what, BOUNDED.ln()), stable)
+            .judged(),
+        );
+        claims.push(
+            Claim::about(
+                format!("Under random-k it diverges where the mean square of its errors must: growth from {UNSTABLE}"),
+                SOURCE,
+            )
+            .each(&Bound::at_least(what, BOUNDED.ln()), unstable)
+            .judged(),
+        );
         for estimator in [Estimator::Storm, Estimator::Igt] {
             let name = estimator.name();
             claims.push(
@@ -495,9 +605,29 @@ impl Experiment for VarianceReduced {
 
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
-        let level = |made: Made, estimator, alpha, compensation: Compensation, values: [f64; 2]| {
-            let of = |seed: u64| SHARES.map(|kept| (kept, values[(seed % 2) as usize])).to_vec();
-            made.paths(MAP, &row(estimator, alpha), compensation.level(), (1..=MADE_SEEDS).map(|seed| (seed, of(seed))))
+        let level = |made: Made, map: Map, estimator, alpha, compensation: Compensation, values: [f64; 2]| {
+            let of = |seed: u64| map.strengths().iter().map(|kept| (*kept, values[(seed % 2) as usize])).collect();
+            let seeds = (1..=MADE_SEEDS).map(|seed| (seed, of(seed)));
+            made.paths(map.group(), &row(estimator, alpha), compensation.level(), seeds)
+        };
+        // Under random-k, of each share by how its errors must grow; with other values for those on one side.
+        let random = |mut made: Made, other: Option<(bool, [f64; 2])>| {
+            for alpha in ALPHAS {
+                let value = |kept: f64, seed: u64| {
+                    let bounded = growth(alpha, kept) < 1.0;
+                    match other.filter(|(side, _)| *side == bounded) {
+                        Some((_, values)) => values[(seed % 2) as usize],
+                        None if bounded => 0.5,
+                        None => 1e9,
+                    }
+                };
+                let of = |seed: u64| SHARES.map(|kept| (kept, value(kept, seed))).to_vec();
+                let seeds: Vec<_> = (1..=MADE_SEEDS).map(|seed| (seed, of(seed))).collect();
+                let (group, name) = (Map::RandomK.group(), row(Estimator::Momentum, alpha));
+                made = made.paths(group, &name, Compensation::Two.level(), seeds);
+                made = level(made, Map::RandomK, Estimator::Momentum, alpha, Compensation::One, [1.0; 2]);
+            }
+            made
         };
         let apart = |made: Made, estimator, alpha, compensation: Compensation, values: [f64; 2]| {
             let of = |seed: u64| LOGISTIC_SHARES.map(|kept| (kept, values[(seed % 2) as usize])).to_vec();
@@ -509,12 +639,14 @@ impl Experiment for VarianceReduced {
             let seeds = (1..=MADE_SEEDS).map(|seed| (seed, of(seed)));
             made.paths(RATE, &timed(estimator, compensation), SQUARED_GRADIENT, seeds)
         };
-        let mut made = Made::default();
+        let mut made = random(Made::default(), None);
         for estimator in Estimator::ALL {
             let alphas: &[f64] = if estimator == Estimator::Root { &[0.0] } else { &ALPHAS };
             for alpha in alphas {
-                made = level(made, estimator, *alpha, Compensation::One, [1.0; 2]);
-                made = level(made, estimator, *alpha, Compensation::Two, [0.5; 2]);
+                for map in [Map::TopK, Map::Quantised] {
+                    made = level(made, map, estimator, *alpha, Compensation::One, [1.0; 2]);
+                    made = level(made, map, estimator, *alpha, Compensation::Two, [0.5; 2]);
+                }
             }
             for compensation in Compensation::ALL {
                 made = rate(made, estimator, compensation, [1.0; 2]);
@@ -532,28 +664,31 @@ impl Experiment for VarianceReduced {
             witnesses.push(change([2.0, 0.4]).undecided(claim));
         };
         let two = Compensation::Two;
-        for (estimator, small, large) in [
+        for (estimator, topk, quantised) in [
             (
                 Estimator::Momentum,
                 "ErrorCompensatedX beats one-step compensation for momentum",
-                "It does in the other cells of alpha d/k < 1 for momentum",
+                "Where every coordinate is quantised ErrorCompensatedX beats one-step compensation for every alpha below 1, for momentum",
             ),
             (
                 Estimator::Storm,
                 "ErrorCompensatedX beats one-step compensation for STORM",
-                "It does in the other cells of alpha d/k < 1 for STORM",
+                "Where every coordinate is quantised ErrorCompensatedX beats one-step compensation for every alpha below 1, for STORM",
             ),
             (
                 Estimator::Igt,
                 "ErrorCompensatedX beats one-step compensation for IGT",
-                "It does in the other cells of alpha d/k < 1 for IGT",
+                "Where every coordinate is quantised ErrorCompensatedX beats one-step compensation for every alpha below 1, for IGT",
             ),
         ] {
-            both(small, &|values| level(made.clone(), estimator, 0.2, two, values));
-            both(large, &|values| level(made.clone(), estimator, 0.05, two, values));
+            both(topk, &|values| level(made.clone(), Map::TopK, estimator, 0.2, two, values));
+            both(quantised, &|values| level(made.clone(), Map::Quantised, estimator, 0.8, two, values));
         }
+        both("Under random-k ErrorCompensatedX stays", &|values| {
+            random(made.clone(), Some((true, values.map(|v| v.powi(9)))))
+        });
         both("ErrorCompensatedX beats one-step compensation for ROOT", &|values| {
-            level(made.clone(), Estimator::Root, 0.0, two, values)
+            level(made.clone(), Map::TopK, Estimator::Root, 0.0, two, values)
         });
         for (estimator, claim) in [
             (
@@ -572,6 +707,9 @@ impl Experiment for VarianceReduced {
         ] {
             both(claim, &|values| rate(made.clone(), estimator, two, values));
         }
+        let outside = |values| random(made.clone(), Some((false, values)));
+        witnesses.push(outside([0.5; 2]).fails("Under random-k it diverges"));
+        witnesses.push(outside([1e-3, 1e3]).undecided("Under random-k it diverges"));
         witnesses
     }
 
@@ -579,47 +717,69 @@ impl Experiment for VarianceReduced {
         let y = || Axis::log("squared gradient norm");
         let curves = Estimator::ALL
             .map(|estimator| Panel::of(results, estimator.name(), SQUARED_GRADIENT, Axis::linear("iteration"), y()));
-        let boundary = Estimator::WITH_ALPHA.map(|estimator| {
-            let lines = SHARES.map(|kept| {
-                let point = |alpha: f64| {
-                    let values =
-                        advantage(results, estimator, alpha, kept)?.map(|ln| ln.clamp(-30.0, 30.0).exp()).values();
-                    let [low, high] = [0.1, 0.9].map(|q| quantile(&values, q));
-                    Some(Point { x: alpha / kept, mean: mean(values)?, low: low?, high: high? })
-                };
-                Line {
-                    label: format!("top-k {} %", 100.0 * kept),
-                    points: ALPHAS.into_iter().filter_map(point).collect(),
+        let point = |map: Map, estimator, alpha: f64, strength: f64, x: f64| {
+            let ratios = advantage(results, map, estimator, alpha, strength)?.map(|ln| ln.clamp(-30.0, 30.0).exp());
+            let [low, high] = [0.1, 0.9].map(|q| quantile(&ratios.values(), q));
+            Some(Point { x, mean: mean(ratios.values())?, low: low?, high: high? })
+        };
+        let ratio = || Axis::log("ratio of the late squared gradient norms");
+        let maps = Estimator::WITH_ALPHA.map(|estimator| {
+            let lines = [Map::TopK, Map::Quantised].into_iter().flat_map(|map| {
+                map.strengths().iter().map(move |strength| Line {
+                    label: map.cell(*strength),
+                    points: ALPHAS
+                        .iter()
+                        .filter_map(|alpha| point(map, estimator, *alpha, *strength, *alpha))
+                        .collect(),
                     marked: true,
-                }
+                })
             });
             let title = format!("{}: ErrorCompensatedX over one-step", estimator.name());
-            let y = Axis::log("ratio of the late squared gradient norms");
-            Panel { title, x: Axis::log("alpha d/k"), y, lines: lines.into() }
+            Panel { title, x: Axis::log("alpha"), y: ratio(), lines: lines.collect() }
         });
+        let lines = SHARES.map(|kept| {
+            let mut points: Vec<Point> = (ALPHAS.iter())
+                .filter_map(|alpha| point(Map::RandomK, Estimator::Momentum, *alpha, kept, growth(*alpha, kept)))
+                .collect();
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+            Line { label: Map::RandomK.cell(kept), points, marked: true }
+        });
+        let boundary = Panel {
+            title: "random-k, momentum: ErrorCompensatedX over one-step".into(),
+            x: Axis::linear("growth of the errors' mean square: bounded below 1"),
+            y: ratio(),
+            lines: lines.into(),
+        };
         let mut rate = Panel::of(results, RATE, SQUARED_GRADIENT, Axis::log("T"), y());
         rate.lines.iter_mut().for_each(|line| line.marked = true);
-        let panels = curves.into_iter().chain(boundary).chain([rate]);
+        let panels = curves.into_iter().chain(maps).chain([boundary, rate]);
         Figure::new(2, panels.filter(|panel| panel.lines.iter().any(|line| !line.points.is_empty())).collect())
     }
 
     fn tables(&self, results: &Results) -> Vec<Table> {
         let told = |seeds: Option<Seeds>| seeds.map_or("–".into(), |seeds| short(seeds.mean()));
-        let mut map =
-            Table::new("Late squared gradient norm on quadratics", &["estimator", "compensation", "uncompressed"]);
-        map.head.extend(SHARES.map(|kept| format!("top-k {} %", 100.0 * kept)));
+        let mut maps = Vec::new();
+        for map in Map::ALL {
+            let title = format!("Late squared gradient norm, {}", map.group());
+            let mut table = Table::new(title, &["estimator", "compensation", "uncompressed"]);
+            table.head.extend(map.strengths().iter().map(|strength| map.cell(*strength)));
+            for curve in results.curves(map.group()) {
+                for compensation in [Compensation::One, Compensation::Two] {
+                    let exact = told(at(results, map.group(), curve, Compensation::Uncompressed.level(), 1.0));
+                    let level = |s: &f64| told(at(results, map.group(), curve, compensation.level(), *s));
+                    let cells = map.strengths().iter().map(level);
+                    table
+                        .rows
+                        .push([curve.into(), compensation.name().into(), exact].into_iter().chain(cells).collect());
+                }
+            }
+            maps.push(table);
+        }
         let mut logistic = Table::new(
             "Late distance to the uncompressed run, full-batch logistic regression",
             &["estimator", "compensation"],
         );
         logistic.head.extend(LOGISTIC_SHARES.map(|kept| format!("top-k {} %", 100.0 * kept)));
-        for curve in results.curves(MAP) {
-            for compensation in [Compensation::One, Compensation::Two] {
-                let exact = told(at(results, MAP, curve, Compensation::Uncompressed.level(), 1.0));
-                let cells = SHARES.map(|kept| told(at(results, MAP, curve, compensation.level(), kept)));
-                map.rows.push([curve.into(), compensation.name().into(), exact].into_iter().chain(cells).collect());
-            }
-        }
         for curve in results.curves(LOGISTIC) {
             for compensation in [Compensation::One, Compensation::Two] {
                 let cells = LOGISTIC_SHARES.map(|kept| told(at(results, LOGISTIC, curve, compensation.apart(), kept)));
@@ -632,6 +792,7 @@ impl Experiment for VarianceReduced {
             let cells = LENGTHS.map(|steps| told(at(results, RATE, curve, SQUARED_GRADIENT, steps as f64)));
             rate.rows.push(std::iter::once(curve.to_owned()).chain(cells).collect());
         }
-        vec![map, logistic, rate]
+        maps.extend([logistic, rate]);
+        maps
     }
 }

@@ -187,9 +187,7 @@ where
     let style = look.colour.stroke_width(sizes.px(width));
     match look.stroke.gaps() {
         None => area.draw(&PathElement::new(points, style)),
-        Some((drawn, free)) => {
-            area.draw(&DashedPathElement::new(points.into_iter(), sizes.px(drawn), sizes.px(free), style))
-        }
+        Some((drawn, free)) => area.draw(&DashedPathElement::new(points, sizes.px(drawn), sizes.px(free), style)),
     }
     .map_err(failed)
 }

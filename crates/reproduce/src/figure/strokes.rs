@@ -89,7 +89,9 @@ mod tests {
     use super::*;
     use crate::figure::{Axis, Point};
 
-    fn panel(lines: &[(&str, fn(f64) -> f64)]) -> Panel {
+    type Height = fn(f64) -> f64;
+
+    fn panel(lines: &[(&str, Height)]) -> Panel {
         let lines = lines.iter().map(|(label, height)| {
             let point = |i: u32| (f64::from(i), height(f64::from(i)));
             let points = (0..=20).map(point).map(|(x, y)| Point { x, mean: y, low: y, high: y }).collect();
@@ -109,7 +111,7 @@ mod tests {
                 &[Solid, Dashed, Dotted, Solid],
             ),
             // In their ends alone; and in the second panel.
-            (&[panel(&[("a", |x| x.max(12.0)), ("b", |x| (20.0 - x).max(12.0))])], &[Solid, Dashed]),
+            (&[panel(&[("a", |x| x.max(13.0)), ("b", |x| (20.0 - x).max(13.0))])], &[Solid, Dashed]),
             (&[panel(&[("a", |x| x), ("b", |x| 20.0 - x)]), panel(&[("b", |x| x), ("a", |x| x)])], &[Solid, Dashed]),
         ];
         for (i, (panels, strokes)) in table.into_iter().enumerate() {

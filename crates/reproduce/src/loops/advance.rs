@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use backburn_train::session::{Ending, MeanBytes, Session, Step, Trains, Watch};
+use backburn_optim::Bytes;
+use backburn_train::session::{Ending, Keeps, Session, Step, Watch};
 
 use crate::error::ReproduceError;
 use crate::record::metric::{MEGABYTES_DOWN, MEGABYTES_UP};
@@ -35,7 +36,7 @@ struct Recording<'a, 'r, F> {
 
 impl<T, F> Watch<T> for Recording<'_, '_, F>
 where
-    T: Trains,
+    T: Keeps,
     ReproduceError: From<T::Error>,
     F: FnMut(&mut Session<T>, &Step, &mut Sums, &mut Recorder<'_>) -> Result<(), ReproduceError>,
 {
@@ -70,7 +71,7 @@ where
 ///
 /// # Errors
 /// Where a step, or what `stepped` does after it, fails; [`ReproduceError::Stopped`] where the curve is to stop.
-pub(crate) fn advance<T: Trains>(
+pub(crate) fn advance<T: Keeps>(
     session: &mut Session<T>,
     checkpoint: Option<&str>,
     out: &mut Recorder<'_>,
@@ -100,7 +101,7 @@ where
 ///
 /// # Errors
 /// Where it cannot be written.
-pub(crate) fn save<T: Trains>(
+pub(crate) fn save<T: Keeps>(
     session: &mut Session<T>,
     sums: &Sums,
     checkpoint: &str,
@@ -115,8 +116,8 @@ where
 }
 
 /// Records what a worker has sent and received so far.
-pub(crate) fn record_bytes(bytes: MeanBytes, x: f64, out: &mut Recorder<'_>) {
-    let MeanBytes { up, down } = bytes.megabytes();
+pub(crate) fn record_bytes(bytes: Bytes<f64>, x: f64, out: &mut Recorder<'_>) {
+    let Bytes { up, down } = bytes.megabytes();
     out.record(MEGABYTES_UP, x, up);
     out.record(MEGABYTES_DOWN, x, down);
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backburn_compress::Scope;
-use backburn_optim::{DeviceKind, GroupConfig, write_atomically};
+use backburn_optim::{Bytes, DeviceKind, GroupConfig, write_atomically};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::constant::ConstantLr;
 use burn::optim::SgdConfig;
@@ -88,12 +88,12 @@ pub(crate) fn train(training: Training, curve: &Curve, out: &mut Recorder<'_>) -
     let group = group.with_workers(curve.workers).with_seed(seed).with_scope(scope);
     let steps = (images.len() / curve.workers).div_ceil(curve.batch) * epochs;
 
-    let sent = Arc::new(Mutex::new((0.0, 0.0)));
+    let sent = Arc::new(Mutex::new(Bytes::default()));
     let stopped = Arc::new(AtomicBool::new(false));
     let follow = {
         let (ticker, sent, stopped) = (out.ticker(), sent.clone(), stopped.clone());
         move |progress: &GroupProgress| {
-            *sent.lock().unwrap_or_else(PoisonError::into_inner) = (progress.bytes_up, progress.bytes_down);
+            *sent.lock().unwrap_or_else(PoisonError::into_inner) = progress.bytes;
             // At an epoch's end there is no step to stop before.
             if progress.steps < steps as u64 && ticker.tick(progress.steps, steps as u64).is_err() {
                 stopped.store(true, Ordering::Relaxed);
@@ -148,7 +148,7 @@ pub(crate) fn train(training: Training, curve: &Curve, out: &mut Recorder<'_>) -
 }
 
 /// Takes an epoch's means; with the test set's the epoch is whole, and is written before its checkpoint is.
-fn keep(split: &SplitMeans, measured: &Mutex<Measured>, sent: &Mutex<(f64, f64)>, directory: &Path) {
+fn keep(split: &SplitMeans, measured: &Mutex<Measured>, sent: &Mutex<Bytes<f64>>, directory: &Path) {
     let trains = split.split.to_lowercase().contains("train");
     let mut measured = measured.lock().unwrap_or_else(PoisonError::into_inner);
     let values = measured.entry(split.epoch).or_default();
@@ -161,8 +161,8 @@ fn keep(split: &SplitMeans, measured: &Mutex<Measured>, sent: &Mutex<(f64, f64)>
         }
     }
     if !trains {
-        let (up, down) = *sent.lock().unwrap_or_else(PoisonError::into_inner);
-        values.extend([(MEGABYTES_UP, up / 1e6), (MEGABYTES_DOWN, down / 1e6)]);
+        let Bytes { up, down } = sent.lock().unwrap_or_else(PoisonError::into_inner).megabytes();
+        values.extend([(MEGABYTES_UP, up), (MEGABYTES_DOWN, down)]);
         // Where it cannot be written, an attempt that goes on begins anew.
         let _ = write_atomically(&file(directory), to_csv(&measured).as_bytes());
     }

@@ -48,14 +48,15 @@ impl Method {
         }
     }
 
-    /// As text; α is what the compressor keeps, of which BEER's gossip step is a multiple.
-    fn form(self, alpha: f64) -> String {
+    /// As text; α is what the compressor keeps, of which BEER's gossip step is a multiple, and η the weights of single
+    /// and double momentum.
+    fn form(self, alpha: f64, [single, double]: [f64; 2]) -> String {
         match self {
             Self::Sgd => "sgd".into(),
             Self::Ef14 => "ef-sgd".into(),
             Self::Ef21 => "ef21-sgd".into(),
-            Self::Sgdm => "ef21-sgdm:eta=0.1".into(),
-            Self::Sgd2m => "ef21-sgd2m:eta=0.1".into(),
+            Self::Sgdm => format!("ef21-sgdm:eta={single}"),
+            Self::Sgd2m => format!("ef21-sgd2m:eta={double}"),
             Self::Neolithic => format!("neolithic:rounds={ROUNDS}"),
             Self::Beer => format!("beer:gossip={},graph=complete", (5.0 * alpha).min(0.4)),
         }
@@ -97,7 +98,7 @@ pub(crate) const STEP_SIZES: &str =
 pub(crate) fn curves(
     group: String,
     (workers, batch): (usize, usize),
-    (k, alpha): (usize, f64),
+    (k, alpha, eta): (usize, f64, [f64; 2]),
     steps: Steps,
     cost: f64,
 ) -> impl Iterator<Item = Curve> {
@@ -107,7 +108,12 @@ pub(crate) fn curves(
         let compressor = if method == Method::Sgd { "identity".into() } else { format!("topk:k={k}") };
         let cost = if method == Method::Neolithic { ROUNDS as f64 * cost } else { cost };
         let lr = 2f64.powi(exponent);
-        Curve { workers, batch, cost, ..Curve::new(group.clone(), method.name(), &method.form(alpha), &compressor, lr) }
+        Curve {
+            workers,
+            batch,
+            cost,
+            ..Curve::new(group.clone(), method.name(), &method.form(alpha, eta), &compressor, lr)
+        }
     })
 }
 

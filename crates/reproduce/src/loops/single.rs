@@ -1,20 +1,20 @@
 //! One worker that trains a model on a flat vector, for the experiments that look at its gradient.
 
 use backburn_compress::Scope;
-use backburn_optim::{Cluster, Given, Gradient, Places, Snapshot, SnapshotError, Vector};
+use backburn_optim::{Cluster, Given, Gradient, Places, Snapshot, SnapshotError};
 use backburn_train::data::{Cursor, Draw, Sampler};
-use backburn_train::session::{MeanBytes, Stepped, Trains};
+use backburn_train::session::{Keeps, Stepped, Trains};
 use burn::module::Module;
 
 use crate::error::ReproduceError;
+use crate::problems::flat::Flat;
 use crate::record::Curve;
 
 /// A model, its only worker, its data's order, and how its gradient is found.
 pub(crate) struct Single<'a, M, S> {
     model: M,
     places: Places,
-    cluster: Cluster,
-    x: Vector,
+    flat: Flat,
     sampler: Sampler,
     /// Where the data was before the last step.
     before: Cursor,
@@ -53,10 +53,10 @@ impl<'a, M: Module, S> Single<'a, M, S> {
     ) -> Result<Self, ReproduceError> {
         let (layout, places) = Places::new(&model, scope, 0)?;
         let x = places.read(&model)?;
-        let cluster = Cluster::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, x.as_slice())?;
+        let flat = Flat::new(curve.algorithm.parse()?, curve.compressor.parse()?, layout, 1, seed, x)?;
         let sampler = Sampler::new((0..examples).collect(), curve.batch, seed, 0)?;
         let before = sampler.cursor();
-        Ok(Self { model, places, cluster, x, sampler, before, gradient: Box::new(gradient), seen: None })
+        Ok(Self { model, places, flat, sampler, before, gradient: Box::new(gradient), seen: None })
     }
 
     /// The model.
@@ -66,7 +66,7 @@ impl<'a, M: Module, S> Single<'a, M, S> {
 
     /// Coordinates of the model.
     pub fn dimension(&self) -> usize {
-        self.x.len()
+        self.flat.x.len()
     }
 
     /// What the last gradient's look saw.
@@ -85,13 +85,13 @@ impl<M: Module, S> Trains for Single<'_, M, S> {
     fn step(&mut self, step: u64, lr: f64) -> Result<Stepped, ReproduceError> {
         self.before = self.sampler.cursor();
         let draw = self.sampler.next_draw();
-        let (model, places, cluster) = (&self.model, &self.places, &mut self.cluster);
+        let (model, places, Flat { cluster, x }) = (&self.model, &self.places, &mut self.flat);
         let Found { loss, gradient, seen } = (self.gradient)(Look { model, places, cluster, draw, step, lr })?;
-        let decided = self.cluster.round(lr, &self.x, &mut Given::one(gradient))?;
-        decided.apply(&mut self.x);
-        self.model = self.places.write(self.model.clone(), self.x.as_slice())?;
+        let decided = cluster.round(lr, x, &mut Given::one(gradient))?;
+        decided.apply(x);
+        self.model = self.places.write(self.model.clone(), x.as_slice())?;
         self.seen = Some(seen);
-        Ok(Stepped { loss, bytes: MeanBytes::from(&decided.traffic) })
+        Ok(Stepped { loss, bytes: decided.traffic.per_worker() })
     }
 
     fn is_non_finite(error: &ReproduceError) -> bool {
@@ -103,11 +103,11 @@ impl<M: Module, S> Trains for Single<'_, M, S> {
             self.sampler = sampler;
         }
     }
+}
 
+impl<M: Module, S> Keeps for Single<'_, M, S> {
     fn snapshot(&mut self) -> Result<Snapshot, ReproduceError> {
-        let mut snapshot = Snapshot::default();
-        self.cluster.save_into(&mut snapshot);
-        snapshot.vectors.insert("x".into(), self.x.as_slice().to_vec());
+        let mut snapshot = self.flat.snapshot();
         let cursor = serde_json::to_string(&self.sampler.cursor()).expect("a cursor is plain numbers");
         snapshot.texts.insert("data.cursor".into(), cursor);
         Ok(snapshot)
@@ -115,15 +115,10 @@ impl<M: Module, S> Trains for Single<'_, M, S> {
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), ReproduceError> {
         let damaged = |why: String| SnapshotError::Damaged { name: "checkpoint".into(), why };
-        let x = snapshot.vector("x")?;
-        if x.len() != self.x.len() {
-            return Err(damaged(format!("it has {} coordinates, the model {}", x.len(), self.x.len())).into());
-        }
         let cursor: Cursor = serde_json::from_str(snapshot.text("data.cursor")?).map_err(|e| damaged(e.to_string()))?;
         let sampler = self.sampler_at(cursor)?;
-        self.cluster.load_from(snapshot)?;
-        self.x = x.to_vec().into();
-        self.model = self.places.write(self.model.clone(), self.x.as_slice())?;
+        self.flat.restore(snapshot)?;
+        self.model = self.places.write(self.model.clone(), self.flat.x.as_slice())?;
         self.sampler = sampler;
         Ok(())
     }

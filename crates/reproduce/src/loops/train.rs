@@ -1,13 +1,13 @@
 //! The loop of the experiments that train a classifier.
 
-use backburn_train::data::{Examples, Images, Split};
+use backburn_train::data::{Examples, Split};
 use backburn_train::run::{RunConfig, Trainer};
 use backburn_train::session::Step;
 
 use super::advance::{End, advance, finite, record_bytes};
 use crate::error::ReproduceError;
-use crate::experiment::Setup;
-use crate::record::metric::{TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS};
+use crate::experiment::{Scale, Setup};
+use crate::record::metric::{SECONDS_ON_LINK, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS};
 use crate::record::{Curve, Recorder, Sums};
 
 /// The configuration of a curve, without what only its experiment knows.
@@ -23,10 +23,11 @@ pub(crate) fn config(curve: &Curve, seed: u64, setup: &Setup) -> Result<RunConfi
     })
 }
 
-/// The images of a set; at small scale with fewer for tests, which are read at every point.
+/// The images of a set; at small scale, and smaller ones, with fewer for tests, which are read at every point.
 pub(crate) fn data(setup: &Setup, published: &'static str) -> Result<Split, ReproduceError> {
     let split = setup.images(published)?;
-    let kept = setup.scale.pick(200, 2000, usize::MAX).min(split.test.len());
+    let kept = if setup.scale == Scale::Medium { usize::MAX } else { setup.scale.pick(200, 2000, usize::MAX) };
+    let kept = kept.min(split.test.len());
     let test = split.test.subset(&(0..kept).collect::<Vec<_>>());
     Ok(Split { train: split.train.clone(), test })
 }
@@ -42,11 +43,11 @@ pub(crate) struct Watch {
 }
 
 /// Trains, and records the mean training loss since the last point, test loss, test accuracy and bytes
-/// against epochs. `stepped` sees every step. A curve that diverges has infinite losses and the
+/// against epochs, and where the configuration has links what all exchanges take there. `stepped` sees every step. A curve that diverges has infinite losses and the
 /// accuracy of chance from there on.
 pub(crate) fn train(
     config: RunConfig,
-    split: Split<Images>,
+    split: impl Into<Split<Examples>>,
     watch: Watch,
     out: &mut Recorder<'_>,
     mut stepped: impl FnMut(&mut Trainer, &Step, &mut Sums, &mut Recorder<'_>),
@@ -72,6 +73,9 @@ pub(crate) fn train(
             out.record(TEST_LOSS, epoch, finite(test.loss));
             out.record(TEST_ACCURACY, epoch, test.accuracy);
             record_bytes(trainer.so_far().bytes, epoch, out);
+            if let Some(on_link) = trainer.trains().on_link() {
+                out.record(SECONDS_ON_LINK, epoch, on_link.best().1);
+            }
         }
         Ok(())
     })?;

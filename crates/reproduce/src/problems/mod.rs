@@ -1,6 +1,7 @@
 //! Objectives on flat vectors, without a model: what counter-examples and convex experiments run on.
 
 mod bounded;
+pub(crate) mod flat;
 mod least_squares;
 mod problem;
 mod quadratic;

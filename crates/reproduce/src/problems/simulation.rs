@@ -1,24 +1,22 @@
 //! A cluster of workers on a [`Problem`].
 
 use backburn_compress::{AnyCompressor, Key, Layout, Philox, Stream};
-use backburn_optim::{
-    AnyAlgorithm, Ask, Cluster, Host, Reply, RoundError, SetupError, Snapshot, SnapshotError, Vector,
-};
-use backburn_train::session::{MeanBytes, Stepped, Trains};
+use backburn_optim::{AnyAlgorithm, Ask, Cluster, Host, Reply, RoundError, SetupError, Snapshot, Vector};
+use backburn_train::session::{Keeps, Stepped, Trains};
 
+use super::flat::Flat;
 use super::problem::Problem;
 use crate::error::ReproduceError;
 
 /// n workers on a problem, and their common x (under gossip the mean of theirs).
 pub struct Simulation<'p> {
-    cluster: Cluster,
+    flat: Flat,
     problem: &'p dyn Problem,
-    x: Vector,
 }
 
 impl std::fmt::Debug for Simulation<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Simulation({:?})", self.cluster)
+        write!(f, "Simulation({:?})", self.flat.cluster)
     }
 }
 
@@ -36,34 +34,33 @@ impl<'p> Simulation<'p> {
         x: Vec<f32>,
     ) -> Result<Self, SetupError> {
         let layout = Layout::flat(x.len())?;
-        let x = Vector::from(x);
-        let cluster = Cluster::new(algorithm, compressor, layout, workers, seed, x.as_slice())?;
-        Ok(Self { cluster, problem, x })
+        let flat = Flat::new(algorithm, compressor, layout, workers, seed, x.into())?;
+        Ok(Self { flat, problem })
     }
 
     /// x.
     pub fn x(&self) -> &[f32] {
-        self.x.as_slice()
+        self.flat.x.as_slice()
     }
 
     /// x, to be projected onto a constraint. Under gossip this changes nothing.
     pub fn x_mut(&mut self) -> &mut [f32] {
-        self.x.as_mut_slice()
+        self.flat.x.as_mut_slice()
     }
 
     /// The workers.
     pub fn cluster(&mut self) -> &mut Cluster {
-        &mut self.cluster
+        &mut self.flat.cluster
     }
 
     /// ‖∇f(x)‖².
     pub fn squared_gradient(&self) -> f64 {
-        self.problem.squared_gradient(self.cluster.workers(), self.x.as_slice())
+        self.problem.squared_gradient(self.flat.cluster.workers(), self.x())
     }
 
     /// f(x).
     pub fn objective(&self) -> f64 {
-        self.problem.objective(self.cluster.workers(), self.x.as_slice())
+        self.problem.objective(self.flat.cluster.workers(), self.x())
     }
 }
 
@@ -71,39 +68,27 @@ impl Trains for Simulation<'_> {
     type Error = ReproduceError;
 
     fn step(&mut self, _: u64, lr: f64) -> Result<Stepped, ReproduceError> {
-        let nodes: Vec<Vector> = (0..self.cluster.workers()).map_while(|w| self.cluster.node(w).cloned()).collect();
-        let mut host = Serve {
-            problem: self.problem,
-            x: &self.x,
-            nodes: &nodes,
-            seed: self.cluster.seed(),
-            step: self.cluster.steps(),
-        };
-        let decided = self.cluster.round(lr, &self.x, &mut host)?;
-        decided.apply(&mut self.x);
-        Ok(Stepped { loss: f64::NAN, bytes: MeanBytes::from(&decided.traffic) })
+        let Flat { cluster, x } = &mut self.flat;
+        let nodes: Vec<Vector> = (0..cluster.workers()).map_while(|w| cluster.node(w).cloned()).collect();
+        let (seed, step) = (cluster.seed(), cluster.steps());
+        let mut host = Serve { problem: self.problem, x, nodes: &nodes, seed, step };
+        let decided = cluster.round(lr, x, &mut host)?;
+        decided.apply(x);
+        Ok(Stepped { loss: f64::NAN, bytes: decided.traffic.per_worker() })
     }
 
     fn is_non_finite(error: &ReproduceError) -> bool {
         matches!(error, ReproduceError::Round(error) if error.is_divergence())
     }
+}
 
+impl Keeps for Simulation<'_> {
     fn snapshot(&mut self) -> Result<Snapshot, ReproduceError> {
-        let mut snapshot = Snapshot::default();
-        self.cluster.save_into(&mut snapshot);
-        snapshot.vectors.insert("x".into(), self.x.as_slice().to_vec());
-        Ok(snapshot)
+        Ok(self.flat.snapshot())
     }
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), ReproduceError> {
-        let x = snapshot.vector("x")?;
-        if x.len() != self.x.len() {
-            let why = format!("it has {} coordinates, the problem {}", x.len(), self.x.len());
-            return Err(SnapshotError::Damaged { name: "checkpoint".into(), why }.into());
-        }
-        self.cluster.load_from(snapshot)?;
-        self.x = x.to_vec().into();
-        Ok(())
+        Ok(self.flat.restore(snapshot)?)
     }
 }
 

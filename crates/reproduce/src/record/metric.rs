@@ -20,6 +20,8 @@ pub const SQUARED_GRADIENT: Metric = Metric::new("squared gradient norm");
 pub const MEGABYTES_UP: Metric = Metric::new("megabytes up");
 /// 10⁶ bytes that a worker has received from a server.
 pub const MEGABYTES_DOWN: Metric = Metric::new("megabytes down");
+/// Seconds that all exchanges so far take on the links, by the cheaper plan; computing is not in them.
+pub const SECONDS_ON_LINK: Metric = Metric::new("seconds on the link");
 
 impl Metric {
     /// Under this name.

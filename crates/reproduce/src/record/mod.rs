@@ -9,6 +9,7 @@ pub mod metric;
 mod recorder;
 mod results;
 mod seeds;
+mod statistics;
 mod sums;
 
 pub use claim::{Claim, Judging};
@@ -17,6 +18,7 @@ pub use judge::Verdict;
 pub use metric::Metric;
 pub(crate) use recorder::Done;
 pub use recorder::{Recorder, Ticker, is_due};
-pub use results::{Results, Row, mean, quantile};
+pub use results::{Results, Row};
 pub use seeds::{Seeds, Summary};
+pub use statistics::{mean, quantile};
 pub(crate) use sums::Sums;

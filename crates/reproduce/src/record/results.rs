@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::metric::Metric;
 use super::seeds::{Seeds, Summary};
+use super::statistics::mean;
 use crate::error::ReproduceError;
 
 /// One measured number.
@@ -186,22 +187,6 @@ impl Results {
     }
 }
 
-/// The mean; `None` of nothing.
-pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let (sum, n) = values.into_iter().fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
-    (n > 0).then(|| sum / n as f64)
-}
-
-/// The q-quantile with linear interpolation between order statistics; `None` of nothing.
-pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let last = sorted.len().checked_sub(1)?;
-    let place = q.clamp(0.0, 1.0) * last as f64;
-    let (low, high) = (place.floor() as usize, place.ceil() as usize);
-    Some(sorted[low] + (sorted[high] - sorted[low]) * (place - low as f64))
-}
-
 fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = std::collections::HashSet::new();
     items.filter(|item| seen.insert(*item)).collect()
@@ -288,7 +273,5 @@ mod tests {
         assert_eq!(results.average(group, "a", LOSS), Some(5.0));
         assert_eq!(results.smallest(group, "a", LOSS), [2.0, 6.0]);
         assert_eq!(results.last(group, "b", LOSS), None);
-        assert_eq!(quantile(&[0.0, 1.0, 2.0], 0.75), Some(1.5));
-        assert_eq!(quantile(&[], 0.5), None);
     }
 }

@@ -1,6 +1,6 @@
 //! One number a seed.
 
-use super::results::mean;
+use super::statistics::mean;
 
 /// One number a seed, by ascending seed.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -82,7 +82,7 @@ pub(super) fn execute(
     let (threads, each) = threads(experiment, setup, request);
     let threads = threads.clamp(1, todo.len().max(1));
     let alive = AtomicUsize::new(threads);
-    let mut progress = Progress::new(label, share(), request.progress);
+    let mut progress = Progress::new(label, "curves", share(), request.progress);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {

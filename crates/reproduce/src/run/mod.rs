@@ -13,13 +13,14 @@ use std::time::Instant;
 use backburn_optim::{remove_unfinished, write_atomically};
 use backburn_train::lock::Lock;
 
+pub(crate) use progress::Progress;
 pub use request::{Failed, Finished, Outcome, Request};
 
 use self::cache::{Cache, Kept};
 use self::jobs::{execute, jobs};
 use self::tune::tune;
 use crate::error::ReproduceError;
-use crate::experiment::{Experiment, Setup};
+use crate::experiment::{Experiment, Scale, Setup};
 use crate::experiments::EXPERIMENTS;
 use crate::record::{Claim, Results, Row};
 use crate::report::{self, Manifest};
@@ -32,7 +33,7 @@ use crate::report::{self, Manifest};
 /// # Errors
 /// Where a name is unknown, or the report cannot be written.
 pub fn reproduce(request: &Request) -> Result<Outcome, ReproduceError> {
-    let experiments = select(&request.names)?;
+    let experiments = select(&request.names, request.scale)?;
     request.data.check()?;
     vacant(&experiments, request)?; // before anything is put into a directory of somebody else's
     let lock = Lock::take(&request.out)?;
@@ -63,9 +64,10 @@ pub fn reproduce(request: &Request) -> Result<Outcome, ReproduceError> {
 /// experiment, without running anything.
 ///
 /// # Errors
-/// Where there is no such file, or it cannot be read.
+/// Where there is no such file, or it cannot be read; where another process writes the directory.
 pub fn redraw(name: &str, out: &Path) -> Result<Vec<Claim>, ReproduceError> {
     let experiment = find(name)?;
+    let _lock = Lock::take(out)?;
     let folder = out.join(experiment.about().name);
     let path = folder.join("results.csv");
     let text = std::fs::read_to_string(&path).map_err(ReproduceError::io("read", &path))?;
@@ -102,13 +104,22 @@ fn find(name: &str) -> Result<&'static dyn Experiment, ReproduceError> {
     found.copied().ok_or_else(|| ReproduceError::Unknown { name: name.into(), known: known() })
 }
 
-fn select(names: &[String]) -> Result<Vec<&'static dyn Experiment>, ReproduceError> {
+fn select(names: &[String], scale: Scale) -> Result<Vec<&'static dyn Experiment>, ReproduceError> {
+    let fits = |experiment: &&dyn Experiment| scale != Scale::Medium || experiment.at_medium().is_some();
     if names.iter().any(|name| name == "all") {
-        return Ok(EXPERIMENTS.to_vec());
+        return Ok(EXPERIMENTS.iter().copied().filter(fits).collect());
     }
     // Each once, however often it is named.
     let first = |(i, name): &(usize, &String)| !names[..*i].contains(name);
-    names.iter().enumerate().filter(first).map(|(_, name)| find(name)).collect()
+    let found: Vec<&dyn Experiment> =
+        names.iter().enumerate().filter(first).map(|(_, name)| find(name)).collect::<Result<_, _>>()?;
+    match found.iter().find(|experiment| !fits(experiment)) {
+        Some(other) => {
+            let known = EXPERIMENTS.iter().copied().filter(fits).map(|e| e.about().name).collect::<Vec<_>>().join(", ");
+            Err(ReproduceError::NoMedium { name: other.about().name, known })
+        }
+        None => Ok(found),
+    }
 }
 
 fn one(experiment: &'static dyn Experiment, setup: &Setup, request: &Request) -> Result<Finished, ReproduceError> {

@@ -16,8 +16,8 @@ use crate::words::short;
 
 pub(super) const TITLE: &str = "Backburn: runs compared";
 
-/// All that is shown of runs.
-pub(super) fn page(records: &[Record]) -> Result<String, ReproduceError> {
+/// All that is shown of runs, and these tables.
+pub(super) fn page(records: &[Record], tables: &[Table]) -> Result<String, ReproduceError> {
     let names = names(records);
     let results = results(records, &names);
     let curves = results.curves("").len();
@@ -28,6 +28,7 @@ pub(super) fn page(records: &[Record]) -> Result<String, ReproduceError> {
         ".</p>\n"
     });
     html::table(&outcomes(records, &names), &mut main);
+    tables.iter().for_each(|table| html::table(table, &mut main));
     let mut section = |id: &str, title: &str, panels: Vec<Panel>, note: &str| -> Result<(), ReproduceError> {
         let panels: Vec<Panel> = panels.into_iter().filter(|panel| !panel.lines.is_empty()).collect();
         if panels.is_empty() {

@@ -66,7 +66,7 @@ fn holds_run(folder: &Path) -> bool {
 }
 
 /// Every key with its value as text.
-fn settings(config: &RunConfig) -> BTreeMap<String, String> {
+pub(super) fn settings(config: &RunConfig) -> BTreeMap<String, String> {
     fn flatten(key: String, value: &Value, into: &mut BTreeMap<String, String>) {
         match value {
             Value::Object(table) => {

@@ -13,13 +13,19 @@ pub enum Digest {
 }
 
 impl Digest {
-    /// `Err` with the digest found, where `bytes` have another.
+    /// Compares bytes.
+    ///
+    /// # Errors
+    /// The digest found, where they have another.
     pub fn check(self, bytes: &[u8]) -> Result<(), String> {
         // Reading from memory does not fail.
         self.check_reader(bytes).unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// As [`check`](Self::check), over all that `reader` gives.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
     pub fn check_reader(self, mut reader: impl Read) -> io::Result<Result<(), String>> {
         let found = match self {
             Self::Sha256(_) => hash::<sha2::Sha256>(&mut reader)?,

@@ -48,13 +48,7 @@ static GPT: &[&Form<GptPlan>] = &[&GptPlan::FORM];
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// No model has this name.
-    #[error("no model is called `{name}`; there are {}", ModelKind::usages().join(", "))]
-    Unknown {
-        /// The name given.
-        name: String,
-    },
-    /// A model's arguments.
+    /// No model has this name, or not these arguments.
     #[error(transparent)]
     Form(#[from] TextError),
     /// A model of text on something else.
@@ -217,7 +211,7 @@ impl FromStr for ModelKind {
         if Args::parse(name).name() == GptPlan::FORM.name {
             return Ok(Self::Gpt(Form::read(GPT, "model", name)?));
         }
-        let unknown = || ModelError::Unknown { name: name.into() };
+        let unknown = || TextError::unknown("model", name, Self::usages()).into();
         Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(unknown)
     }
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, DeviceKind, Links, Plan, PlanChoice, Preset, SetupError};
+use backburn_optim::{AnyAlgorithm, DeviceKind, Fragments, Links, Plan, PlanChoice, Preset, SetupError};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
+use super::inner::{Inner, preset};
 use super::length::Length;
-use super::local::{Inner, preset};
 use crate::data::{DataError, DataSet, Examples, Options, Partition, ShortText, Split};
 use crate::models::{GptPlan, ModelKind};
 use crate::session::{OnNonFinite, Schedule, ScheduleError, StepSizes};
@@ -64,7 +64,7 @@ pub enum ConfigError {
     #[error("`{data}` is too short for {model}: {source}")]
     Short {
         /// The data.
-        data: DataSet,
+        data: Box<DataSet>,
         /// The model.
         model: ModelKind,
         /// How short.
@@ -150,6 +150,9 @@ pub struct RunConfig {
     /// schedule's is that of the steps in between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outer_lr: Option<f64>,
+    /// Exchange a part of the model at a time, while workers step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fragments: Option<Fragments>,
     /// What the compressor sees as one vector.
     pub scope: Scope,
     /// Parameters of fewer coordinates are sent as they are.
@@ -201,6 +204,7 @@ impl Default for RunConfig {
             local_steps: 0,
             inner: None,
             outer_lr: None,
+            fragments: None,
             scope: Scope::Parameter,
             dense_below: 0,
             seed: 1,
@@ -317,6 +321,8 @@ impl RunConfig {
         let inner = |config: &Self| config.inner_optimizer().map_or("none".into(), |inner| inner.to_string());
         differ("inner", &inner(self), &inner(other));
         differ("local_steps", &self.local_steps(), &other.local_steps());
+        let fragments = |config: &Self| config.fragments.map_or("none".into(), |fragments| fragments.to_string());
+        differ("fragments", &fragments(self), &fragments(other));
         differ("overlap", &self.overlap, &other.overlap);
         differ("workers a machine", &self.machine().unwrap_or(1), &other.machine().unwrap_or(1));
         differ("dense_below", &self.dense_below, &other.dense_below);
@@ -328,10 +334,11 @@ impl RunConfig {
     fn check_local(&self) -> Result<(), ConfigError> {
         let refused = |why: String| Err(ConfigError::Local(why));
         if preset(&self.algorithm).is_none() {
-            let given = self.local_steps > 0 || self.inner.is_some() || self.outer_lr.is_some();
+            let given =
+                self.local_steps > 0 || self.inner.is_some() || self.outer_lr.is_some() || self.fragments.is_some();
             return match given {
                 true => refused(format!(
-                    "`{}` has a round at every step: local_steps, inner and outer_lr go with {}",
+                    "`{}` has a round at every step: local_steps, inner, outer_lr and fragments go with {}",
                     self.algorithm.name(),
                     Preset::ALL.map(Preset::name).join(", ")
                 )),
@@ -339,7 +346,7 @@ impl RunConfig {
             };
         }
         if self.overlap {
-            return refused("`overlap` exchanges every step's gradients, and local steps exchange none".into());
+            return refused("`overlap` exchanges every step's gradients, and local steps none: take fragments".into());
         }
         if self.model.has_batch_norm() {
             return refused(format!(
@@ -347,6 +354,7 @@ impl RunConfig {
                 self.model
             ));
         }
+        self.fragments.unwrap_or(Fragments::WHOLE).spacing(self.local_steps()).map_err(SetupError::from)?;
         let lr = self.outer_lr();
         if !(lr > 0.0 && lr <= f64::from(f32::MAX)) {
             return Err(ScheduleError::StepSize(lr).into());
@@ -416,7 +424,7 @@ impl RunConfig {
             (None, false) => Ok(split),
             (Some(_), true) if partition != Partition::Iid => Err(ConfigError::Dealt { data, partition }),
             (Some(context), true) => {
-                split.with_context(context).map_err(|source| ConfigError::Short { data, model, source })
+                split.with_context(context).map_err(|source| ConfigError::Short { data: data.into(), model, source })
             }
         }
     }
@@ -465,6 +473,17 @@ mod tests {
             let said = of(plan, algorithm, 4).unwrap_err();
             assert!(said.contains(says), "{said}");
         }
+    }
+
+    #[test]
+    fn depth_without_an_end_is_an_error() {
+        // Pins that what is read by recursion has a limit.
+        let deep = 100_000;
+        for text in ["a = ".to_owned() + &"[".repeat(deep), "a = ".to_owned() + &"{ b = ".repeat(deep)] {
+            assert!(matches!(RunConfig::from_toml(&text), Err(ConfigError::Toml(_))));
+        }
+        let nested = "fcc:rounds=1,of=".repeat(deep) + "topk:0.1";
+        assert!(RunConfig::from_toml(&format!("compressor = '{nested}'")).unwrap_err().to_string().contains("deep"));
     }
 
     #[test]

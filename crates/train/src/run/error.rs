@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use backburn_optim::{DeviceError, RoundError, SetupError, SnapshotError, TransportError};
 
 use super::config::ConfigError;
-use super::memory::MemoryError;
+use super::memory::{EstimateError, MemoryError};
 use crate::data::{DataError, PartitionError, SamplerError};
 use crate::lock::LockError;
 use crate::models::ModelError;
@@ -127,4 +127,24 @@ pub enum RunError {
     /// What the run came to is no number.
     #[error("the run has come to what is not finite: {0}")]
     NotFinite(String),
+}
+
+impl From<EstimateError> for RunError {
+    fn from(error: EstimateError) -> Self {
+        match error {
+            EstimateError::Model(error) => Self::Model(error),
+            EstimateError::Setup(error) => Self::Setup(error),
+        }
+    }
+}
+
+impl RunError {
+    /// Whether a step met numbers that have outgrown f32: the step size is wrong.
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Round(error) => error.is_divergence(),
+            Self::DivergedElsewhere { .. } => true,
+            _ => false,
+        }
+    }
 }

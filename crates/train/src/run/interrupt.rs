@@ -85,6 +85,12 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// One that is asked when this one is, and whose [`hold`](Self::hold) holds nothing: for runs beside each other,
+    /// over which the caller holds this one.
+    pub fn beside(&self) -> Self {
+        Self { at_once: Arc::default(), ..self.clone() }
+    }
+
     /// From now on, until what is given back is dropped, the first signal only asks.
     #[must_use]
     pub fn hold(&self) -> Hold<'_> {

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use backburn_optim::SetupError;
 use burn::tensor::Device;
 
 use super::config::RunConfig;
-use super::error::RunError;
 use crate::data::{Examples, Split};
+use crate::models::ModelError;
 
 /// More memory than there is.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -19,6 +20,18 @@ pub struct MemoryError {
     pub needed: Estimate,
     /// How much there is.
     pub there: u64,
+}
+
+/// Why it is not known how much a run needs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EstimateError {
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Method and compressor.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
 }
 
 /// How much memory a run may take.
@@ -80,7 +93,7 @@ impl Estimate {
     ///
     /// # Errors
     /// Where model, method and data do not go together.
-    pub fn new(config: &RunConfig, split: &Split<Examples>, keeps: bool) -> Result<Self, RunError> {
+    pub fn new(config: &RunConfig, split: &Split<Examples>, keeps: bool) -> Result<Self, EstimateError> {
         let (shape, classes) = (split.train.shape(), split.train.classes());
         let size = config.model.size(shape, classes, &Device::default())?;
         let footprint = config.algorithm.footprint(&config.compressor)?;
@@ -89,15 +102,18 @@ impl Estimate {
         let states = d * (n * footprint.worker + nodes * footprint.shared);
         // A gradient of each worker waits until all have one; a message is held with its places and values unpacked.
         let exchange = n * d * (1.0 + 2.0 * footprint.said) + 2.0 * d;
+        // Replicas with their moments, and how far each came.
+        let replicas = config.inner_optimizer().map_or(0.0, |inner| n * d * (1.0 + inner.moments()));
         let activations = 4.0 * config.model.activations(shape, classes) as f64;
         // Without a backward pass a layer's go when the next has them.
         let pass = (1.5 * activations * config.batch as f64).max(0.25 * activations * split.test.a_pass() as f64);
         // Shares and orders of them, each twice; and what every worker keeps of every parameter.
         let places = 40.0 * split.train.len() as f64 + n * (1000.0 + 300.0 * size.tensors as f64);
         let data = (split.train.bytes() + split.test.bytes()) as f64;
-        let kept = if keeps { 2.0 * (d + states) } else { 0.0 };
+        let kept = if keeps { 2.0 * (d + states + replicas) } else { 0.0 };
         let parts = vec![
             ("what methods keep", states),
+            ("replicas and their moments", replicas),
             ("gradients and messages", exchange),
             ("the model and a pass through it", 3.0 * d + pass),
             ("data", data + places),
@@ -215,6 +231,22 @@ mod tests {
         write(proc.join("self/cgroup"), "5:cpu:/x\n4:memory,swap:/job\n");
         write(cgroup.join("memory/job/memory.limit_in_bytes"), "300000\n");
         assert_eq!(available_by(&proc, &cgroup), Some(300_000));
+    }
+
+    #[test]
+    fn what_workers_keep_between_rounds_counts() {
+        let split = crate::data::load("fashion-embedded", &Default::default()).unwrap().into();
+        let of = |algorithm: &str, inner| {
+            let config = RunConfig { algorithm: algorithm.parse().unwrap(), inner, ..RunConfig::default() };
+            Estimate::new(&config, &split, false).unwrap()
+        };
+        let part = |estimate: &Estimate| estimate.parts().iter().find(|(name, _)| name.contains("replicas")).unwrap().1;
+        let adamw = part(&of("sparse-loco", None));
+        assert_eq!(
+            [part(&of("ef-sgd", None)), part(&of("sparse-loco", Some(super::super::Inner::Sgd)))],
+            [0.0, adamw / 3.0]
+        );
+        assert!(adamw > 0.0 && of("sparse-loco", None).bytes() > of("ef-sgd", None).bytes() + 0.9 * adamw);
     }
 
     #[test]

@@ -132,6 +132,9 @@ impl Metrics {
     }
 
     /// Writes a step's line; with what was measured after it on the test part, where that was done.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
     pub fn write(
         &mut self,
         step: &Step,

@@ -134,7 +134,9 @@ pub(super) fn save(run: &Path, ranks: &Ranks, mut snapshot: Snapshot) -> Result<
     let mut own = snapshot.take_own();
     let mine = |name: &str| [CURSOR, PENDING].iter().any(|kind| name.starts_with(kind));
     let (texts, vectors) = (std::mem::take(&mut snapshot.texts), std::mem::take(&mut snapshot.vectors));
-    (own.texts, snapshot.texts) = texts.into_iter().partition(|(name, _)| mine(name));
+    let (more, rest): (BTreeMap<_, _>, _) = texts.into_iter().partition(|(name, _)| mine(name));
+    own.texts.extend(more);
+    snapshot.texts = rest;
     let (more, rest): (BTreeMap<_, _>, _) = vectors.into_iter().partition(|(name, _)| mine(name));
     own.vectors.extend(more);
     snapshot.vectors = rest;

@@ -226,6 +226,8 @@ pub(super) struct Report {
     pub statistics: Vec<Option<Vec<f32>>>,
     /// Why the step has diverged, where it has.
     pub diverged: Option<String>,
+    /// Why this process cannot go on, where that is no divergence and the others have not seen it.
+    pub failed: Option<String>,
     /// What was sent, where a process knows only of its own.
     pub traffic: Option<Traffic>,
     pub wish: Wish,
@@ -239,6 +241,7 @@ struct Head {
     /// Numbers of each worker's statistics.
     statistics: Vec<Option<usize>>,
     diverged: Option<String>,
+    failed: Option<String>,
     traffic: Option<Traffic>,
     wish: Wish,
 }
@@ -249,6 +252,7 @@ impl Report {
             losses: self.losses.iter().map(|loss| loss.map(f64::to_bits)).collect(),
             statistics: self.statistics.iter().map(|own| own.as_ref().map(Vec::len)).collect(),
             diverged: self.diverged.clone(),
+            failed: self.failed.clone(),
             traffic: self.traffic.clone(),
             wish: self.wish,
         };
@@ -273,7 +277,8 @@ impl Report {
             return Err("bytes follow it".into());
         }
         let losses = head.losses.iter().map(|bits| bits.map(f64::from_bits)).collect();
-        Ok(Self { losses, statistics, diverged: head.diverged, traffic: head.traffic, wish: head.wish })
+        let Head { diverged, failed, traffic, wish, .. } = head;
+        Ok(Self { losses, statistics, diverged, failed, traffic, wish })
     }
 }
 
@@ -287,6 +292,7 @@ mod tests {
             losses: vec![Some(f64::NAN), None, Some(0.1)],
             statistics: vec![Some(vec![1.5, -0.0, f32::MIN_POSITIVE]), None, Some(vec![])],
             diverged: Some("a line\nand another".into()),
+            failed: None,
             traffic: None,
             wish: Wish { stop: true, keep: false },
         };

@@ -1,9 +1,7 @@
 //! What a run came to.
 
-use backburn_optim::{DeviceKind, OnLink};
+use backburn_optim::{Bytes, DeviceKind, OnLink};
 use serde::{Deserialize, Serialize};
-
-use crate::session::MeanBytes;
 
 /// What a run came to: `summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +23,7 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perplexity: Option<f64>,
     /// Megabytes (10⁶ bytes) a worker sent and received from a server, from the encoded messages.
-    pub megabytes: MeanBytes,
+    pub megabytes: Bytes<f64>,
     /// Bytes up without compression over bytes up.
     #[serde(deserialize_with = "or_nan")]
     pub compression_ratio: f64,

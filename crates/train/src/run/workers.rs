@@ -5,22 +5,22 @@ use std::sync::OnceLock;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Machines, Mail, ModuleHost, Observation,
+    Bytes, DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Machines, ModuleHost, Observation,
     OnLink, Round, RoundError, Snapshot, SnapshotError, Traffic,
 };
 use burn::tensor::Device;
 
 use super::config::{ConfigError, RunConfig};
 use super::error::RunError;
-use super::local::Rounds;
 use super::machine::Machine;
 use super::metrics::Measured;
 use super::parts::{CURSOR, PENDING};
 use super::ranks::{Ranks, Report, Wish};
+use super::rounds::{Post, Rounds};
 use super::serving::Serving;
 use crate::data::{Cursor, Examples, Sampler, Split};
 use crate::models::{Classifier, Evaluation, batch_norm, evaluate};
-use crate::session::{MeanBytes, Stepped, Trains};
+use crate::session::{Keeps, Stepped, Trains};
 
 /// n workers, their shares of the data, and one model. Of n processes each has a share of them; what they come to, and
 /// every bit of it, is the same.
@@ -57,9 +57,6 @@ pub struct Workers {
     wish: Wish,
     granted: Wish,
 }
-
-/// How workers' messages travel.
-pub type Post = Box<dyn Mail + Send>;
 
 impl std::fmt::Debug for Workers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -125,10 +122,8 @@ impl Workers {
             .with_scope(config.scope)
             .with_dense_below(config.dense_below)
             .init_with(mail, &model)?;
-        if config.inner_optimizer().is_some() && ranks.is_some() {
-            return Err(ConfigError::Local("local steps run in one process so far".into()).into());
-        }
-        let rounds = Rounds::new(group, &model, config.inner_optimizer(), config.local_steps())?;
+        let own = config.inner_optimizer().map(|inner| (inner, config.local_steps()));
+        let rounds = Rounds::new(group, &model, own, config.fragments)?;
         let statistics = batch_norm::statistics(&model);
         let before = samplers.clone();
         let on_link = config.link.as_ref().map(|_| Default::default());
@@ -246,7 +241,7 @@ impl Workers {
 
     /// A step of every worker by itself, and with the last of them a round.
     fn local_step(&mut self, lr: f64) -> Result<Stepped, RunError> {
-        let n = self.config.workers;
+        let (n, outer) = (self.config.workers, self.config.outer_lr());
         let Rounds::Local(local) = &mut self.rounds else { unreachable!("the caller has looked") };
         let mut host = Serving {
             examples: &self.split.train,
@@ -260,23 +255,52 @@ impl Workers {
             statistics: vec![None; n],
         };
         let due = local.is_due();
+        let gradients = match due {
+            true => Ok(None),
+            false => local.gradients(outer, |worker, replica| host.gradient(worker, replica, 1)).map(Some),
+        };
+        // Nobody steps unless all can.
+        let report = Report { losses: host.losses, statistics: vec![None; n], ..Report::default() };
+        let (joined, all) = self.tell(report, gradients.as_ref().err())?;
         if !due {
-            local.inner_step(lr, |worker, replica| host.gradient(worker, replica, 1))?;
+            self.loss = mean(&joined.losses);
         }
-        let losses = host.losses;
-        if !due {
-            self.loss = mean(&losses);
+        let gradients = gradients.map_err(|error| elsewhere(error, &all))?;
+        failed_elsewhere(&all)?;
+        let Rounds::Local(local) = &mut self.rounds else { unreachable!("it is what it was") };
+        if let Some(gradients) = gradients {
+            local.take(lr, gradients);
         }
-        let traffic = if local.is_due() { Some(local.exchange(self.config.outer_lr())?) } else { None };
+        let arrived = local.arrive(outer);
         self.model = local.model().clone();
-        self.granted = self.wish;
-        let bytes = traffic.as_ref().map_or(MeanBytes::default(), MeanBytes::from);
+        let traffic = match arrived {
+            Ok(traffic) => traffic,
+            Err(error) => {
+                // A round fails in all processes, of which some know why.
+                let none = Report { losses: vec![None; n], statistics: vec![None; n], ..Report::default() };
+                let (_, all) = self.tell(none, Some(&error))?;
+                return Err(elsewhere(error, &all));
+            }
+        };
+        let bytes = traffic.as_ref().map_or(Bytes::default(), Traffic::per_worker);
         if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
-            let load = |traffic: &Traffic| Load::of(traffic, 4.0 * local.group().layout().len() as f64);
-            *last = traffic.as_ref().map_or(OnLink::default(), |traffic| OnLink::of(&load(traffic), links));
+            let d = 4.0 * self.rounds.group().layout().len() as f64;
+            *last = traffic.as_ref().map_or(OnLink::default(), |traffic| OnLink::of(&Load::of(traffic, d), links));
             *sum += *last;
         }
         Ok(Stepped { loss: self.loss, bytes })
+    }
+
+    /// Reports what came of a part of a step. Where it failed, and processes do not hear each other any more, that is
+    /// the error that says more.
+    fn tell(&mut self, report: Report, error: Option<&RoundError>) -> Result<(Report, Vec<Report>), RunError> {
+        let said = error.map(ToString::to_string);
+        let diverged = said.clone().filter(|_| error.is_some_and(RoundError::is_divergence));
+        let failed = said.filter(|_| diverged.is_none());
+        match (self.report(Report { diverged, failed, wish: self.wish, ..report }), error) {
+            (Err(_), Some(error)) => Err(error.clone().into()),
+            (told, _) => told,
+        }
     }
 
     /// The gradients that were pending; for another number of workers than then, each has their mean.
@@ -433,7 +457,8 @@ impl Trains for Workers {
         let diverged = outcome.as_ref().err().filter(|e| e.is_divergence()).map(ToString::to_string);
         let apart = self.ranks.is_some() && self.config.algorithm.is_gossip();
         let traffic = outcome.as_ref().ok().filter(|_| apart).and_then(Option::as_ref).map(|r| r.traffic().clone());
-        let reported = self.report(Report { losses, statistics, diverged, traffic, wish: self.wish });
+        let reported =
+            self.report(Report { losses, statistics, diverged, traffic, wish: self.wish, ..Report::default() });
         // A transport that has failed in the round fails again, and the first error says more.
         let (Report { losses, statistics, .. }, all) = match (reported, &outcome) {
             (Err(error), Ok(_)) => return Err(error),
@@ -449,7 +474,7 @@ impl Trains for Workers {
         };
         let unknown = || backburn_optim::TransportError::new("not every rank says what it has sent");
         let traffic = traffic.ok_or_else(unknown)?;
-        let mut bytes = MeanBytes::from(&traffic);
+        let mut bytes = traffic.per_worker();
         let load = Load::of(&traffic, 4.0 * self.rounds.group().layout().len() as f64);
         if let Some(round) = round {
             self.model = round.apply(self.model.clone());
@@ -458,7 +483,7 @@ impl Trains for Workers {
         if !seen.is_empty() {
             self.statistics = batch_norm::average(&seen)?;
             let beside = batch_statistics_bytes(&self.statistics);
-            bytes += MeanBytes { up: beside, down: beside };
+            bytes += Bytes { up: beside, down: beside };
         }
         if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
             let links = links.of_machines(self.config.machine().unwrap_or(1));
@@ -469,14 +494,14 @@ impl Trains for Workers {
     }
 
     fn is_non_finite(error: &RunError) -> bool {
-        match error {
-            RunError::Round(error) => error.is_divergence(),
-            RunError::DivergedElsewhere { .. } => true,
-            _ => false,
-        }
+        error.is_divergence()
     }
 
     fn undo(&mut self, _: u64) {
+        if let Rounds::Local(local) = &mut self.rounds {
+            // It has been read before.
+            let _ = local.drop_failed();
+        }
         self.samplers.clone_from(&self.before);
         self.pending.clone_from(&self.pended);
     }
@@ -485,9 +510,11 @@ impl Trains for Workers {
         if let Some((last, _)) = &mut self.on_link {
             *last = OnLink::default();
         }
-        Stepped { loss: self.loss, bytes: MeanBytes::default() }
+        Stepped { loss: self.loss, bytes: Bytes::default() }
     }
+}
 
+impl Keeps for Workers {
     /// Weights, residuals, momenta, memos, random streams (by their seed and step), positions in the data, batch
     /// statistics.
     fn snapshot(&mut self) -> Result<Snapshot, RunError> {
@@ -596,6 +623,19 @@ fn elsewhere(error: RoundError, all: &[Report]) -> RunError {
         Some((rank, why)) if !error.is_divergence() => RunError::DivergedElsewhere { rank, why },
         _ => error.into(),
     }
+}
+
+/// What kept another process from its part of a step.
+fn failed_elsewhere(all: &[Report]) -> Result<(), RunError> {
+    for (rank, report) in all.iter().enumerate() {
+        if let Some(why) = report.diverged.clone() {
+            return Err(RunError::DivergedElsewhere { rank, why });
+        }
+        if let Some(why) = report.failed.clone() {
+            return Err(RunError::Elsewhere { rank, why });
+        }
+    }
+    Ok(())
 }
 
 fn mean(losses: &[Option<f64>]) -> f64 {

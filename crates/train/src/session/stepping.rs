@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use backburn_optim::{Snapshot, SnapshotError};
+use backburn_optim::{Bytes, Snapshot, SnapshotError};
 use serde::{Deserialize, Serialize};
 
 use super::schedule::StepSizes;
-use super::step::{MeanBytes, Step};
-use super::trains::{Stepped, Trains};
+use super::step::Step;
+use super::trains::{Keeps, Stepped, Trains};
 
 /// What happens when a gradient is not finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct SoFar {
     /// Rounds among them that were skipped for a gradient that was not finite.
     pub skipped: u64,
     /// What a worker sent and received.
-    pub bytes: MeanBytes,
+    pub bytes: Bytes<f64>,
     /// Seconds spent in steps.
     pub seconds: f64,
     /// The last loss that was a number.
@@ -53,7 +53,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Session<T> {
 impl<T: Trains> Session<T> {
     /// So many steps of sizes γ_t.
     pub fn new(trains: T, schedule: impl StepSizes + 'static, steps: u64) -> Self {
-        let so_far = SoFar { steps: 0, skipped: 0, bytes: MeanBytes::default(), seconds: 0.0, loss: f64::NAN };
+        let so_far = SoFar { steps: 0, skipped: 0, bytes: Bytes::default(), seconds: 0.0, loss: f64::NAN };
         Self { trains, schedule: Box::new(schedule), steps, on_non_finite: OnNonFinite::Stop, so_far }
     }
 
@@ -111,7 +111,9 @@ impl<T: Trains> Session<T> {
         self.so_far.seconds += started.elapsed().as_secs_f64();
         Ok(Step { number, lr, loss, bytes, skipped })
     }
+}
 
+impl<T: Keeps> Session<T> {
     /// All state, exactly.
     ///
     /// # Errors
@@ -148,7 +150,7 @@ impl SoFar {
         Ok(Self {
             steps: snapshot.number("run.step")?,
             skipped: snapshot.number("run.skipped")?,
-            bytes: MeanBytes { up: up?, down: down? },
+            bytes: Bytes { up: up?, down: down? },
             seconds: seconds?,
             loss: loss?,
         })

@@ -81,12 +81,11 @@ impl<T: Trains> Session<T> {
 
 #[cfg(test)]
 mod tests {
-    use backburn_optim::{Snapshot, SnapshotError};
+    use backburn_optim::{Bytes, Snapshot, SnapshotError};
 
     use super::*;
-    use crate::session::step::MeanBytes;
     use crate::session::stepping::{OnNonFinite, SoFar};
-    use crate::session::trains::Stepped;
+    use crate::session::trains::{Keeps, Stepped};
 
     /// x ← x − γx, and not a number at one step.
     #[derive(Debug)]
@@ -114,7 +113,7 @@ mod tests {
             }
             let loss = self.x;
             self.x -= lr * self.x;
-            Ok(Stepped { loss, bytes: MeanBytes { up: 4.0, down: 2.0 } })
+            Ok(Stepped { loss, bytes: Bytes { up: 4.0, down: 2.0 } })
         }
 
         fn is_non_finite(error: &Failure) -> bool {
@@ -124,7 +123,9 @@ mod tests {
         fn undo(&mut self, _: u64) {
             self.drawn -= 1;
         }
+    }
 
+    impl Keeps for Decay {
         fn snapshot(&mut self) -> Result<Snapshot, Failure> {
             let mut snapshot = Snapshot::default();
             snapshot.set_real("x", self.x);
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!(watch.2, [3, 4, 5]);
         let comparable = |s: &Session<Decay>| (s.trains().x.to_bits(), SoFar { seconds: 0.0, ..s.so_far() });
         assert_eq!(comparable(&second), comparable(&whole));
-        assert_eq!(whole.so_far().bytes, MeanBytes { up: 24.0, down: 12.0 });
+        assert_eq!(whole.so_far().bytes, Bytes { up: 24.0, down: 12.0 });
         assert!(second.restore(&Snapshot::default()).is_err());
         assert_eq!(second.progress(), (6, 6));
     }

@@ -25,6 +25,9 @@ pub enum Topology {
 
 impl Topology {
     /// Edges with probability `p` ∈ (0, 1].
+    ///
+    /// # Errors
+    /// Where `p` is outside.
     pub fn erdos_renyi(p: f64) -> Result<Self, ParameterError> {
         if p > 0.0 && p <= 1.0 {
             Ok(Self::ErdosRenyi(p))

@@ -9,6 +9,7 @@ use ::burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 
+use crate::Bytes;
 use crate::burn::probe::Probe;
 
 /// Sums since a training began.
@@ -16,10 +17,8 @@ use crate::burn::probe::Probe;
 pub struct Reading {
     /// Steps taken.
     pub steps: u64,
-    /// Bytes a worker has sent, the mean over workers.
-    pub up: f64,
-    /// Bytes a worker has received, the mean over workers.
-    pub down: f64,
+    /// What a worker has sent and received, the mean over workers.
+    pub bytes: Bytes<f64>,
     /// Measurements of the contraction, and their sum.
     pub contractions: (u64, f64),
 }
@@ -32,7 +31,8 @@ pub trait Metered: Send + Sync {
 
 impl Metered for Probe {
     fn reading(&self) -> Reading {
-        Reading { steps: self.rounds(), up: self.bytes_up() as f64, ..Reading::default() }
+        let bytes = Bytes { up: self.bytes_up() as f64, down: 0.0 };
+        Reading { steps: self.rounds(), bytes, ..Reading::default() }
     }
 }
 
@@ -47,11 +47,11 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub(super) fn step(&self, up: f64, down: f64, contraction: Option<f64>) {
+    pub(super) fn step(&self, bytes: Bytes<f64>, contraction: Option<f64>) {
         // One thread writes.
         let add = |sum: &AtomicU64, x: f64| sum.store((f64::from_bits(sum.load(Relaxed)) + x).to_bits(), Relaxed);
-        add(&self.up, up);
-        add(&self.down, down);
+        add(&self.up, bytes.up);
+        add(&self.down, bytes.down);
         if let Some(contraction) = contraction {
             add(&self.contraction, contraction);
             self.measured.fetch_add(1, Relaxed);
@@ -65,8 +65,7 @@ impl Metered for Meter {
         let real = |sum: &AtomicU64| f64::from_bits(sum.load(Relaxed));
         Reading {
             steps: self.steps.load(Relaxed),
-            up: real(&self.up),
-            down: real(&self.down),
+            bytes: Bytes { up: real(&self.up), down: real(&self.down) },
             contractions: (self.measured.load(Relaxed), real(&self.contraction)),
         }
     }
@@ -178,12 +177,12 @@ pub struct BytesMetric(Rate);
 impl BytesMetric {
     /// Bytes sent: a worker's own encoded messages.
     pub fn up(source: Arc<dyn Metered>) -> Self {
-        Self(Rate::new("Bytes up", source, |r| (r.up, r.steps as f64)))
+        Self(Rate::new("Bytes up", source, |r| (r.bytes.up, r.steps as f64)))
     }
 
     /// Bytes received: the encoded aggregates from a server.
     pub fn down(source: Arc<dyn Metered>) -> Self {
-        Self(Rate::new("Bytes down", source, |r| (r.down, r.steps as f64)))
+        Self(Rate::new("Bytes down", source, |r| (r.bytes.down, r.steps as f64)))
     }
 }
 
@@ -212,19 +211,19 @@ mod tests {
         let meter = Arc::new(Meter::default());
         let mut up = BytesMetric::up(meter.clone());
         let mut contraction = ContractionMetric::new(meter.clone());
-        meter.step(100.0, 10.0, Some(0.5));
-        meter.step(300.0, 10.0, None);
+        meter.step(Bytes { up: 100.0, down: 10.0 }, Some(0.5));
+        meter.step(Bytes { up: 300.0, down: 10.0 }, None);
         up.0.update();
         contraction.0.update();
         assert_eq!((up.0.now, contraction.0.now), (200.0, 0.5));
         // Two items of one step: the second finds nothing new.
         up.0.update();
         assert_eq!(up.0.now, 200.0);
-        meter.step(500.0, 10.0, None);
+        meter.step(Bytes { up: 500.0, down: 10.0 }, None);
         up.0.update();
         assert_eq!((up.0.now, up.0.mean()), (500.0, 300.0));
         Metric::clear(&mut up);
-        meter.step(7.0, 10.0, None);
+        meter.step(Bytes { up: 7.0, down: 10.0 }, None);
         up.0.update();
         assert_eq!(up.0.mean(), 7.0);
         assert!(matches!(Numeric::final_value(&up), NumericEntry::Value(x) if x == 7.0));

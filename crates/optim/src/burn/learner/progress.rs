@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use crate::Bytes;
+
 /// How far a training on a group of workers is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupProgress {
@@ -9,10 +11,8 @@ pub struct GroupProgress {
     pub epoch: usize,
     /// Steps taken since the very first.
     pub steps: u64,
-    /// Bytes each worker has sent since then, the mean over workers; batch statistics included.
-    pub bytes_up: f64,
-    /// Bytes each worker has received from a server since then.
-    pub bytes_down: f64,
+    /// What each worker has sent and received since then, the mean over workers; batch statistics included.
+    pub bytes: Bytes<f64>,
 }
 
 /// Follows a training from step to step.

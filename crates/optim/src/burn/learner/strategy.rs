@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ::burn::data::dataloader::split::split_dataloader;
 use ::burn::data::dataset::DatasetError;
+use ::burn::optim::ModuleOptimizer;
 use ::burn::tensor::Device;
 use ::burn::train::{
     EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
@@ -20,8 +21,8 @@ use super::ranks::{Carrier, Turn};
 use crate::burn::asks_one_gradient;
 use crate::burn::batch_norm::{self, StatisticsError};
 use crate::{
-    Encoded, Group, GroupConfig, InProcess, Mail, RoundError, SetupError, Snapshot, SnapshotError, Transport,
-    TransportError,
+    Bytes, Encoded, Fragments, Group, GroupConfig, InProcess, LocalSteps, Mail, RoundError, SetupError, Snapshot,
+    SnapshotError, Transport, TransportError,
 };
 
 /// Trains on n simulated workers that exchange compressed gradients. Each has one contiguous shard of
@@ -31,6 +32,9 @@ use crate::{
 /// decoded mean; otherwise the method moves the weights itself and the optimizer rests. Running
 /// statistics of batch normalisation are common to all workers: restored before each worker's pass
 /// and averaged after it.
+///
+/// With [`local steps`](Self::with_local_steps) every worker follows an optimizer of its own on a replica of its own, and
+/// they exchange how far they came every H steps; the learner's model is the common one, and its own optimizer rests.
 ///
 /// Beside each of the learner's checkpoints lies `checkpoint/group-EPOCH.safetensors` with every worker's
 /// residuals, momenta and memos, the statistics and the weights: a resumed run goes on with it. The
@@ -48,6 +52,17 @@ pub struct GroupStrategy {
     follower: Option<Arc<dyn Follower>>,
     meter: Arc<Meter>,
     contraction: bool,
+    local: Option<Local>,
+}
+
+/// What workers do between two rounds.
+#[derive(Clone)]
+struct Local {
+    /// H.
+    steps: u64,
+    outer_lr: f64,
+    fragments: Fragments,
+    inner: Arc<dyn Fn() -> ModuleOptimizer + Send + Sync>,
 }
 
 impl fmt::Debug for GroupStrategy {
@@ -69,6 +84,9 @@ pub enum StrategyError {
     /// A checkpoint of the workers' states.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Workers that step by themselves, in many processes.
+    #[error("local steps under a Learner run in one process so far: `LocalSteps` runs in many")]
+    LocalInRanks,
     /// What the other ranks of a training say, or that they do not.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -107,7 +125,20 @@ impl GroupStrategy {
     /// `SupervisedTraining`.
     pub fn new(group: GroupConfig, device: Device, directory: impl Into<PathBuf>) -> Self {
         let meter = Arc::default();
-        Self { group, device, directory: directory.into(), follower: None, meter, contraction: false }
+        Self { group, device, directory: directory.into(), follower: None, meter, contraction: false, local: None }
+    }
+
+    /// Has workers take H steps by themselves between two rounds, each with an optimizer of its own that `inner` makes.
+    /// The learner's scheduler gives its step sizes, `outer_lr` is that of the rounds; a round is of one of the fragments
+    /// where there are several. An epoch may end between two rounds.
+    pub fn with_local_steps(
+        self,
+        steps: u64,
+        outer_lr: f64,
+        fragments: Fragments,
+        inner: impl Fn() -> ModuleOptimizer + Send + Sync + 'static,
+    ) -> Self {
+        Self { local: Some(Local { steps, outer_lr, fragments, inner: Arc::new(inner) }), ..self }
     }
 
     /// Measures the contraction after every step, for [`ContractionMetric`](super::ContractionMetric), at the price
@@ -154,16 +185,35 @@ impl GroupStrategy {
     }
 }
 
+/// How workers' messages travel.
+type Post = Box<dyn Mail + Send>;
+
+/// Workers that speak at every step, or that step by themselves in between.
+enum Rounds<M: LearnerModel> {
+    Each(Box<Group<Post>>),
+    Local(Box<LocalSteps<M, Post>>, f64),
+}
+
+impl<M: LearnerModel> Rounds<M> {
+    fn group(&self) -> &Group<Post> {
+        match self {
+            Self::Each(group) => group,
+            Self::Local(local, _) => local.group(),
+        }
+    }
+}
+
 /// The workers and what they share, beside the learner's own state.
 struct Workers<M: LearnerModel> {
-    group: Group<Box<dyn Mail + Send>>,
+    rounds: Rounds<M>,
+    /// Steps taken.
+    steps: u64,
     /// The ranks that have the other workers.
     carrier: Option<Carrier<<M as TrainStep>::Output>>,
     device: Device,
     learner: Learner<M>,
     statistics: Vec<f32>,
-    /// Up and down.
-    bytes: [f64; 2],
+    bytes: Bytes<f64>,
     meter: Arc<Meter>,
     contraction: bool,
 }
@@ -175,7 +225,7 @@ impl<M: LearnerModel> Workers<M> {
         learner: Learner<M>,
     ) -> Result<Self, StrategyError> {
         let model = learner.model();
-        let mail: Box<dyn Mail + Send> = match &carrier {
+        let mail: Post = match &carrier {
             None => Box::new(InProcess::new(strategy.group.workers())),
             Some(carrier) => Box::new(Encoded::new(carrier.ranks.clone())),
         };
@@ -184,16 +234,29 @@ impl<M: LearnerModel> Workers<M> {
             return Err(StrategyError::Unserved(group.cluster().algorithm().to_string()));
         }
         let statistics = batch_norm::statistics(&model);
+        let rounds = match &strategy.local {
+            None => Rounds::Each(Box::new(group)),
+            Some(own) => {
+                let local = LocalSteps::new(group, model, (own.inner)(), own.steps)?.with_fragments(own.fragments)?;
+                Rounds::Local(Box::new(local), own.outer_lr)
+            }
+        };
         let (meter, contraction) = (strategy.meter.clone(), strategy.contraction);
         let device = strategy.device.clone();
-        Ok(Self { group, carrier, device, learner, statistics, bytes: [0.0; 2], meter, contraction })
+        let bytes = Bytes::default();
+        Ok(Self { rounds, steps: 0, carrier, device, learner, statistics, bytes, meter, contraction })
     }
 
     /// One step on one batch a worker; gives what the model said of each.
     fn step(&mut self, batches: Vec<<M as TrainStep>::Input>) -> Result<Vec<<M as TrainStep>::Output>, StrategyError> {
         let (mut grads, mut outputs, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-        for batch in batches {
-            let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
+        for (worker, batch) in batches.into_iter().enumerate() {
+            let own = match &self.rounds {
+                Rounds::Each(_) => None,
+                Rounds::Local(local, _) => local.replica(worker).cloned(),
+            };
+            let own = own.unwrap_or_else(|| self.learner.model());
+            let model = batch_norm::with_statistics(own, &self.statistics)?;
             let output = TrainStep::step(&model, batch);
             seen.push(batch_norm::statistics(&model));
             grads.push(output.grads);
@@ -201,13 +264,34 @@ impl<M: LearnerModel> Workers<M> {
         }
         self.learner.lr_step();
         let lr = self.learner.lr_current();
+        self.steps += 1;
+        let group = match &mut self.rounds {
+            Rounds::Each(group) => group,
+            Rounds::Local(local, outer_lr) => {
+                let mut grads: Vec<_> = grads.into_iter().map(Some).collect();
+                let own = |worker: usize, _: &M| Ok(grads[worker].take().unwrap_or_default());
+                let gradients = local.gradients(*outer_lr, own)?;
+                local.take(lr, gradients);
+                let Some(traffic) = local.arrive(*outer_lr)? else {
+                    self.meter.step(Bytes::default(), None);
+                    return Ok(outputs);
+                };
+                self.learner.load_model(local.model().clone().into_record());
+                let bytes = traffic.per_worker();
+                self.bytes += bytes;
+                let contraction = if self.contraction { local.group_mut().observe().contraction() } else { None };
+                self.meter.step(bytes, contraction);
+                return Ok(outputs);
+            }
+        };
         let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
-        let round = self.group.round(lr, &model, grads)?;
-        let traffic = [round.traffic().up_per_worker(), round.traffic().down_per_worker()];
+        let round = group.round(lr, &model, grads)?;
+        let mut bytes = round.traffic().per_worker();
         let beside = if self.statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(self.statistics.len()) };
-        self.bytes.iter_mut().zip(traffic).for_each(|(sum, bytes)| *sum += bytes + beside);
-        let contraction = if self.contraction { self.group.observe().contraction() } else { None };
-        self.meter.step(traffic[0] + beside, traffic[1] + beside, contraction);
+        bytes += Bytes { up: beside, down: beside };
+        self.bytes += bytes;
+        let contraction = if self.contraction { group.observe().contraction() } else { None };
+        self.meter.step(bytes, contraction);
         match round.direction() {
             Ok(direction) => self.learner.optimizer_step(direction),
             Err(_) => self.learner.load_model(round.try_apply(model).map_err(RoundError::from)?.into_record()),
@@ -223,31 +307,42 @@ impl<M: LearnerModel> Workers<M> {
     }
 
     fn save(&mut self, path: &Path) -> Result<(), StrategyError> {
-        let mut snapshot = self.group.snapshot(&self.learner.model())?;
+        let mut snapshot = match &mut self.rounds {
+            Rounds::Each(group) => group.snapshot(&self.learner.model())?,
+            Rounds::Local(local, _) => local.snapshot()?,
+        };
+        snapshot.numbers.insert(STEPS.into(), self.steps);
         snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
-        BYTES.iter().zip(self.bytes).for_each(|(name, bytes)| snapshot.set_real(*name, bytes));
+        BYTES.iter().zip([self.bytes.up, self.bytes.down]).for_each(|(name, bytes)| snapshot.set_real(*name, bytes));
         Ok(snapshot.save(path)?)
     }
 
     fn progress(&self, epoch: usize) -> GroupProgress {
-        let [bytes_up, bytes_down] = self.bytes;
-        GroupProgress { epoch, steps: self.group.steps(), bytes_up, bytes_down }
+        GroupProgress { epoch, steps: self.steps, bytes: self.bytes }
     }
 
     fn load(&mut self, path: &Path) -> Result<(), StrategyError> {
         let snapshot = Snapshot::load(path)?;
         let statistics = snapshot.vector("batch-statistics")?.to_vec();
         let [up, down] = BYTES.map(|name| snapshot.real(name));
-        let bytes = [up?, down?];
+        let bytes = Bytes { up: up?, down: down? };
         let model = batch_norm::with_statistics(self.learner.model(), &statistics)?;
-        let model = self.group.restore(model, &snapshot)?;
+        let steps = snapshot.number(STEPS)?;
+        let model = match &mut self.rounds {
+            Rounds::Each(group) => group.restore(model, &snapshot)?,
+            Rounds::Local(local, _) => {
+                local.restore(&snapshot)?;
+                local.model().clone()
+            }
+        };
         self.learner.load_model(model.into_record());
-        (self.statistics, self.bytes) = (statistics, bytes);
+        (self.statistics, self.bytes, self.steps) = (statistics, bytes, steps);
         Ok(())
     }
 }
 
 /// What was sent so far, in a checkpoint.
+const STEPS: &str = "run.steps";
 const BYTES: [&str; 2] = ["run.bytes-up", "run.bytes-down"];
 
 impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
@@ -280,6 +375,7 @@ impl GroupStrategy {
         // Before any memory is taken.
         let refused = match parts.grad_accumulation {
             Some(batches) if batches > 1 => Some(StrategyError::Accumulation(batches)),
+            _ if ranks.is_some() && self.local.is_some() => Some(StrategyError::LocalInRanks),
             _ if ranks.is_some() && ![1, wanted].contains(&self.group.workers()) => {
                 Some(SetupError::Workers { asked: self.group.workers(), there: wanted }.into())
             }
@@ -304,7 +400,7 @@ impl GroupStrategy {
             interrupter.fail(error);
             return (workers.learner.model(), parts.event_processor);
         }
-        let devices = vec![self.device.clone(); workers.group.workers()];
+        let devices = vec![self.device.clone(); workers.rounds.group().workers()];
         let mut shards: Vec<_> = split_dataloader(train, &devices).iter().map(|s| s.to_device(&self.device)).collect();
         if let Some((rank, _)) = ranks {
             shards = vec![shards.swap_remove(rank)];
@@ -391,7 +487,8 @@ fn train_epoch<M: LearnerModel>(
         match turn {
             Turn::Step => {}
             Turn::End if iteration == 0 => {
-                let (workers, items) = (workers.group.workers(), shards.iter().map(|shard| shard.num_items()).sum());
+                let (workers, items) =
+                    (workers.rounds.group().workers(), shards.iter().map(|shard| shard.num_items()).sum());
                 return interrupter.fail(StrategyError::NotEnough { workers, items });
             }
             Turn::End => return,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use backburn_compress::Philox;
+use backburn_compress::text::nearest;
 use serde::{Deserialize, Serialize};
 
 use super::draws::{Purpose, gamma, shuffle};
@@ -35,7 +36,8 @@ pub enum Partition {
 pub enum PartitionError {
     /// The text names no partition.
     #[error(
-        "`{0}` is no partition; there are iid, by-class and dirichlet:ALPHA with ALPHA > 0, for example dirichlet:0.3"
+        "`{0}` is no partition; {meant}there are iid, by-class and dirichlet:ALPHA with ALPHA > 0, for example dirichlet:0.3",
+        meant = nearest(.0, ["iid", "by-class", "dirichlet"]).map(|word| format!("did you mean `{word}`? ")).unwrap_or_default()
     )]
     Unknown(String),
     /// There must be a worker.

@@ -1,16 +1,13 @@
-//! What workers do between two rounds, where a run's method leaves them several steps by themselves.
+//! The optimizer of every worker between two rounds, where a run's method leaves them several steps by themselves.
 
 use std::fmt;
 use std::str::FromStr;
 
-use backburn_optim::{AnyAlgorithm, Group, LocalSteps, Preset, SetupError, Snapshot, SnapshotError};
+use backburn_optim::{AnyAlgorithm, Preset};
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig, SgdConfig};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
-
-use super::workers::Post;
-use crate::models::Classifier;
 
 /// The optimizer of every worker between two rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +35,14 @@ impl Inner {
             Preset::LocalSgd => Self::Sgd,
             Preset::DiLoCo | Preset::SparseLoCo => Self::AdamW,
             Preset::MuLoCo => Self::Muon,
+        }
+    }
+
+    /// Floats a coordinate that it remembers, at most.
+    pub(super) fn moments(self) -> f64 {
+        match self {
+            Self::Sgd => 0.0,
+            Self::AdamW | Self::Muon => 2.0,
         }
     }
 
@@ -106,47 +111,4 @@ impl ModuleVisitor for Matrices {
 /// The preset that a method's name is, where its workers step by themselves.
 pub(super) fn preset(algorithm: &AnyAlgorithm) -> Option<Preset> {
     Preset::named(&algorithm.name())
-}
-
-/// Workers that speak at every step, or that step by themselves in between.
-pub(super) enum Rounds {
-    Each(Box<Group<Post>>),
-    Local(Box<LocalSteps<Classifier, Post>>),
-}
-
-impl Rounds {
-    pub fn new(group: Group<Post>, model: &Classifier, inner: Option<Inner>, steps: u64) -> Result<Self, SetupError> {
-        Ok(match inner {
-            None => Self::Each(Box::new(group)),
-            Some(inner) => Self::Local(Box::new(LocalSteps::new(group, model.clone(), inner.optimizer(model), steps)?)),
-        })
-    }
-
-    pub fn group(&self) -> &Group<Post> {
-        match self {
-            Self::Each(group) => group,
-            Self::Local(local) => local.group(),
-        }
-    }
-
-    pub fn group_mut(&mut self) -> &mut Group<Post> {
-        match self {
-            Self::Each(group) => group,
-            Self::Local(local) => local.group_mut(),
-        }
-    }
-
-    pub fn snapshot(&mut self, model: &Classifier) -> Result<Snapshot, SnapshotError> {
-        match self {
-            Self::Each(group) => group.snapshot(model),
-            Self::Local(local) => local.snapshot(),
-        }
-    }
-
-    pub fn restore(&mut self, model: Classifier, snapshot: &Snapshot) -> Result<Classifier, SnapshotError> {
-        match self {
-            Self::Each(group) => group.restore(model, snapshot),
-            Self::Local(local) => local.restore(snapshot).map(|()| local.model().clone()),
-        }
-    }
 }

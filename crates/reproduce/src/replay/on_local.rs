@@ -1,11 +1,14 @@
 //! Replays of recorded cases whose workers take several steps between two rounds.
 
 use backburn_compress::AnyCompressor;
-use backburn_optim::{AnyAlgorithm, LocalSteps, Places, SetupError, Traffic, Vector};
+use backburn_optim::{AnyAlgorithm, GroupConfig, LocalSteps, Places, SetupError, Traffic, Vector};
 use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::Device;
 
-use super::{Options, Parameters, ReplayError, Runner, Setup, module};
+use super::follow::Runner;
+use super::on_module::{Parameters, module};
+use super::setup::Setup;
+use super::{Options, ReplayError};
 
 /// What a case says of its local steps.
 pub(super) struct Local {
@@ -69,7 +72,7 @@ pub(super) struct OnLocal {
 impl OnLocal {
     pub fn new(setup: &Setup, own: Local, compressor: AnyCompressor, device: &Device) -> Result<Self, ReplayError> {
         let model = module(setup, device)?;
-        let group = super::GroupConfig::any(own.outer, compressor).with_workers(setup.workers).with_scope(setup.scope);
+        let group = GroupConfig::any(own.outer, compressor).with_workers(setup.workers).with_scope(setup.scope);
         let (_, places) = Places::new(&model, setup.scope, 0).map_err(SetupError::from)?;
         let local = LocalSteps::new(group.init(&model)?, model, own.inner, own.steps as u64)?;
         Ok(Self { local, places, workers: setup.workers, lr: own.lr })

@@ -8,12 +8,12 @@ use crate::text::{Args, TextError};
 /// How many coordinates a sparsifier keeps of a unit, and how it writes their values:
 /// `RATIO|k=COUNT[,values=f32|f16|bf16|qsgd:S|2bit|4bit|sign]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct Sparsity {
     amount: Amount,
     values: Coding,
 }
 
-impl Kept {
+impl Sparsity {
     /// What [`parse`](Self::parse) takes for granted, as the forms list it.
     pub const DEFAULTS: &[(&str, &str)] = &[("values=f32", "how values are written")];
 
@@ -50,7 +50,7 @@ impl Kept {
     }
 }
 
-impl fmt::Display for Kept {
+impl fmt::Display for Sparsity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.amount, self.values.suffix())
     }
