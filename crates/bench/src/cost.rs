@@ -60,11 +60,31 @@ impl Cost {
     }
 }
 
+impl Cost {
+    /// Of a layout that is so many times as large.
+    fn times(self, factor: f64) -> Self {
+        let of = |x: f64| x * factor;
+        Self {
+            coordinates: (self.coordinates as f64 * factor).round() as usize,
+            bytes: of(self.bytes),
+            compress: of(self.compress),
+            encode: of(self.encode),
+            decode: of(self.decode),
+            mean: self.mean.map(of),
+            recode: self.recode.map(of),
+            averages: self.averages.map(of),
+            ..self
+        }
+    }
+}
+
 /// A layout, and gradients to compress on it: normal and independent.
 #[derive(Clone, Debug)]
 pub struct Bench {
     layout: Layout,
     gradients: Vec<Vector>,
+    /// Coordinates of the model for each that is measured.
+    factor: f64,
 }
 
 /// Steps of each worker before its message is averaged with others': by then it owes something.
@@ -74,7 +94,27 @@ impl Bench {
     /// Draws the gradients.
     pub fn new(layout: Layout) -> Self {
         let gradients = (0..WORKERS * STEPS).map(|i| normal(layout.len(), i as u64)).collect();
-        Self { layout, gradients }
+        Self { layout, gradients, factor: 1.0 }
+    }
+
+    /// Of a model's tensors so many coordinates at most, of every tensor its share in whole rows: what is measured of
+    /// them is taken as many times as the model is larger.
+    ///
+    /// # Errors
+    /// Where the tensors cannot be laid out.
+    pub fn part(tensors: &[(String, Vec<usize>)], most: usize) -> Result<Self, LayoutError> {
+        let whole: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let share = (most as f64 / whole.max(1) as f64).min(1.0);
+        let cut = |(path, shape): &(String, Vec<usize>)| {
+            let mut shape = shape.clone();
+            if let Some(rows) = shape.first_mut() {
+                *rows = ((*rows as f64 * share).round() as usize).max(1);
+            }
+            (path.clone(), shape)
+        };
+        let layout = Layout::new(tensors.iter().map(cut).collect(), Scope::Parameter, 0)?;
+        let factor = whole as f64 / layout.len().max(1) as f64;
+        Ok(Self { factor, ..Self::new(layout) })
     }
 
     /// The layout.
@@ -108,7 +148,7 @@ impl Bench {
         let averages = [1, 2, WORKERS].map(|n| mean(&inbox[..n], layout));
         let own = &messages[0];
         let [encode, decode] = coding(own);
-        Cost {
+        let cost = Cost {
             compressor: c.to_string(),
             coordinates: layout.len(),
             bytes: message_bytes(own) as f64,
@@ -118,7 +158,8 @@ impl Bench {
             mean: [one, ((all - one) / (WORKERS - 1) as f64).max(0.0)],
             recode: coding(&averages[2]),
             averages: averages.map(|m| message_bytes(&m) as f64),
-        }
+        };
+        if self.factor == 1.0 { cost } else { cost.times(self.factor) }
     }
 
     /// A worker's messages, and what each took.
@@ -167,19 +208,7 @@ pub fn by_size(c: &AnyCompressor, sizes: &[usize], seconds: f64) -> Result<Vec<(
         let tensors = (0..count).map(|i| (format!("tensor{i}"), vec![*size])).collect();
         let layout = Layout::new(tensors, Scope::Parameter, 0)?;
         let all = Bench::new(layout).measure(c, seconds / sizes.len() as f64);
-        let of = |x: f64| x / count as f64;
-        let cost = Cost {
-            coordinates: *size,
-            bytes: of(all.bytes),
-            compress: of(all.compress),
-            encode: of(all.encode),
-            decode: of(all.decode),
-            mean: all.mean.map(of),
-            recode: all.recode.map(of),
-            averages: all.averages.map(of),
-            ..all
-        };
-        Ok((*size, cost))
+        Ok((*size, all.times(1.0 / count as f64)))
     };
     sizes.iter().map(one).collect()
 }
@@ -200,6 +229,9 @@ mod tests {
             assert!((bytes[7] / dense - 1.0).abs() < 0.01, "{form}: {bytes:?}");
             assert_eq!(bytes[3] > 0.9 * dense, whole, "{form}: {bytes:?}");
         }
+        let tensors = [("a".into(), vec![100, 50]), ("b".into(), vec![7])];
+        let part = Bench::part(&tensors, 1000).unwrap().measure(&"identity".parse().unwrap(), 0.0);
+        assert_eq!((part.coordinates, part.bytes > 0.9 * 20028.0, part.bytes < 1.1 * 20028.0), (5007, true, true));
         let cost = bench.measure(&"topk:0.01".parse().unwrap(), 0.0);
         assert!(cost.bytes < 600.0 && cost.averages[2] > 3.0 * cost.bytes, "{cost:?}");
         let sizes = by_size(&"topk:0.1".parse().unwrap(), &[16, 1024], 0.0).unwrap();

@@ -146,6 +146,11 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = value_parser!(u32).range(1..), help_heading = "Training")]
     timeout: u32,
 
+    /// Milliseconds that the ranks of an MPI run wait for a slower one at the start of a step: then it counts as absent from
+    /// it, keeps what it owes and catches up. Rank 0, which decides, is waited for. Bits then depend on who was late.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
+    drop_slow: Option<u32>,
+
     /// The folder for configuration, metrics, summary and checkpoint.
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     out: Option<PathBuf>,
@@ -236,7 +241,10 @@ fn launched(args: Args) -> Result<(), Failure> {
         return alone(args);
     }
     let timeout = std::time::Duration::from_secs(args.timeout.into());
-    let mpi = Mpi::world_within(timeout)?;
+    let mut mpi = Mpi::world_within(timeout)?;
+    if let Some(patience) = args.drop_slow {
+        mpi = mpi.with_drop_slow(std::time::Duration::from_millis(patience.into()));
+    }
     let outcome = run_in(args, Some(Ranks::new(mpi.clone())));
     if let Err(Failure::Error(own)) = &outcome {
         mpi.fail(own);
@@ -273,6 +281,9 @@ fn launched(args: Args) -> Result<(), Failure> {
 }
 
 fn alone(args: Args) -> Result<(), Failure> {
+    if args.drop_slow.is_some() {
+        return Err(Failure::Error("--drop-slow is for ranks: `mpirun -n 4 backburn train --drop-slow 500 …`".into()));
+    }
     run_in(args, None)
 }
 
@@ -287,8 +298,24 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
             *run = run.locked()?;
         }
     }
-    let workers = args.workers;
+    let (workers, drop_slow) = (args.workers, args.drop_slow);
     let mut config = configure(args, folder.as_ref())?;
+    if drop_slow.is_some() {
+        config.plan = match config.plan {
+            PlanChoice::Auto | PlanChoice::Is(Plan::Gather) => PlanChoice::Is(Plan::Gather),
+            plan => {
+                return Err(Failure::Error(format!(
+                    "--drop-slow gathers, and --plan is {plan}: a share needs its server"
+                )));
+            }
+        };
+        if config.algorithm.is_gossip() {
+            let method = &config.algorithm;
+            return Err(Failure::Error(format!(
+                "`{method}` needs every neighbour in every step, and --drop-slow leaves some out"
+            )));
+        }
+    }
     if let Some(ranks) = &ranks {
         config.workers = workers.unwrap_or(Transport::size(ranks));
     }

@@ -138,7 +138,6 @@ fn what_is_wrong_is_said_once_and_names_the_rank() {
         (vec!["--model", "convnet"], "rank 1 has another model than rank 0"),
         (vec!["--data-dir", "/nowhere"], "rank 1: there is no directory /nowhere"),
         (vec!["--plan", "sharded"], "rank 1 has another plan than rank 0: \"sharded\""),
-        (vec!["--device", "tpu"], "this build has: auto"),
     ] {
         let mut command = Command::new("mpirun");
         surroundings(&mut command);

@@ -67,6 +67,17 @@ impl Comm {
         Ok(Sending { request: Some(Request(request)), bytes: bytes.clone() })
     }
 
+    /// Whether a message from this rank waits to be received.
+    pub fn is_waiting(&self, from: usize, tag: c_int) -> Result<bool, MpiError> {
+        let mut there: c_int = 0;
+        // SAFETY: a valid communicator; the places are ours.
+        unsafe {
+            let mut status: ffi::MPI_Status = std::mem::zeroed();
+            check("MPI_Iprobe", ffi::MPI_Iprobe(from as c_int, tag, self.0, &mut there, &mut status))?;
+        }
+        Ok(there != 0)
+    }
+
     /// Posts a receive of at most so many bytes, from this rank or from any.
     pub fn receive(&self, from: Option<usize>, tag: c_int, most: usize) -> Result<Receiving, MpiError> {
         let mut buffer = vec![0u8; most];

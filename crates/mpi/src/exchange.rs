@@ -6,7 +6,7 @@ use crate::MpiError;
 use crate::calls::{Comm, Receiving, Sending};
 use crate::head::{self, Operation};
 
-const HEAD: i32 = 1;
+pub(crate) const HEAD: i32 = 1;
 const BODY: i32 = 2;
 
 /// What has been sent and is awaited.
@@ -58,20 +58,20 @@ impl From<MpiError> for Fault {
 }
 
 impl Exchange {
-    /// Posts all receives, then sends every peer its message. A message is cut into chunks of `chunk` bytes: MPI counts
+    /// Posts all receives, from the ranks in `from`, then sends every peer its message. A message is cut into chunks of `chunk` bytes: MPI counts
     /// in 32 bits.
     pub fn begin(
         comm: &Comm,
         number: u64,
         operation: Operation,
         peers: &[(usize, Outgoing)],
+        from: &[usize],
         chunk: usize,
     ) -> Result<Self, MpiError> {
-        let listen = |(rank, _): &(usize, Outgoing)| {
-            Ok(Peer { rank: *rank, stage: Stage::Head(comm.receive(Some(*rank), HEAD, head::MOST)?) })
-        };
+        let listen =
+            |rank: &usize| Ok(Peer { rank: *rank, stage: Stage::Head(comm.receive(Some(*rank), HEAD, head::MOST)?) });
         let mut exchange = Self { number, operation, chunk, sending: vec![], peers: vec![] };
-        exchange.peers = peers.iter().map(listen).collect::<Result<_, MpiError>>()?;
+        exchange.peers = from.iter().map(listen).collect::<Result<_, MpiError>>()?;
         for (rank, Outgoing { head, .. }) in peers {
             exchange.sending.push(comm.send(*rank, HEAD, head, 0..head.len())?);
         }
@@ -91,6 +91,11 @@ impl Exchange {
             if let Stage::Head(receiving) = &mut peer.stage
                 && let Some(bytes) = receiving.take()?
             {
+                if head::is_past_muster(&bytes, self.number) {
+                    peer.stage = Stage::Head(comm.receive(Some(peer.rank), HEAD, head::MOST)?);
+                    done = false;
+                    continue;
+                }
                 let read = head::read(&bytes, self.number, self.operation);
                 let (len, first) = read.map_err(|why| Fault::Rank(peer.rank, why))?;
                 let mut bytes = Vec::new();
@@ -125,6 +130,24 @@ impl Exchange {
         }
         self.sending = left;
         Ok(done && self.sending.is_empty())
+    }
+
+    /// Which operation it is.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What has not gone out yet, to go on by itself.
+    pub fn take_sending(&mut self) -> Vec<Sending> {
+        std::mem::take(&mut self.sending)
+    }
+
+    /// What has come so far.
+    pub fn heard(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.peers.iter().filter_map(|peer| match &peer.stage {
+            Stage::Done(bytes) => Some((peer.rank, bytes.as_slice())),
+            _ => None,
+        })
     }
 
     /// From whom something is awaited still; where nothing is, all that were sent to, who may not have taken it.

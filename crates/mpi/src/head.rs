@@ -3,7 +3,7 @@
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 8 | the operation's number, little-endian; all ranks count alike |
-//! | 8 | 1 | 0 in an exchange, 1 in a vote, 2 where each rank is told something of its own |
+//! | 8 | 1 | 0 in an exchange, 1 in a vote, 2 where each rank is told something of its own, 3 in a muster |
 //! | 9 | 8 | the message's length |
 //! | 17 | ≤ 4079 | its first bytes; the rest follows in chunks |
 
@@ -18,11 +18,12 @@ pub(crate) enum Operation {
     Exchange,
     Vote,
     Deal,
+    Muster,
 }
 
 impl Operation {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Exchange, Self::Vote, Self::Deal].into_iter().find(|o| *o as u8 == byte)
+        [Self::Exchange, Self::Vote, Self::Deal, Self::Muster].into_iter().find(|o| *o as u8 == byte)
     }
 
     fn verb(self) -> &'static str {
@@ -30,6 +31,7 @@ impl Operation {
             Self::Exchange => "exchanges",
             Self::Vote => "votes",
             Self::Deal => "deals",
+            Self::Muster => "musters",
         }
     }
 }
@@ -66,6 +68,12 @@ pub(crate) fn read(head: &[u8], number: u64, operation: Operation) -> Result<(us
     }
     let len = usize::try_from(len).map_err(|_| "its message is longer than this machine's memory")?;
     if first.len() != inlined(len) { Err("its message is cut off".into()) } else { Ok((len, first)) }
+}
+
+/// Whether it is the head of a muster before this operation, which was over when its rank came.
+pub(crate) fn is_past_muster(head: &[u8], number: u64) -> bool {
+    let its = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    its.is_some_and(|its| its < number) && head.get(8) == Some(&(Operation::Muster as u8))
 }
 
 #[cfg(test)]

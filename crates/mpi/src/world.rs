@@ -1,6 +1,6 @@
 //! All ranks of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use mpi::environment::Universe;
 use crate::MpiError;
 use crate::calls::{Comm, Receiving, Sending};
 use crate::control::{self, Note, Word};
-use crate::exchange::{Exchange, Fault, Outgoing};
+use crate::exchange::{Exchange, Fault, HEAD, Outgoing};
 use crate::head::Operation;
 use crate::watchdog::Watchdog;
 
@@ -89,6 +89,8 @@ impl Mpi {
             waits: BTreeMap::new(),
             left: BTreeMap::new(),
             failed: None,
+            patience: None,
+            slow: BTreeSet::new(),
         };
         drop(starts);
         Ok(Self { rank, size, world: Arc::new(Mutex::new(world)) })
@@ -107,6 +109,14 @@ impl Mpi {
     pub fn with_chunk(self, chunk: usize) -> Self {
         assert!((1..=i32::MAX as usize).contains(&chunk), "a chunk has 1 to 2³¹ − 1 bytes, not {chunk}");
         self.lock().chunk = chunk;
+        self
+    }
+
+    /// Begins no step later than so long after rank 0 is there for it: whoever is slower counts as absent from it, keeps
+    /// what it owes, and catches up by listening. Rank 0, which decides, is waited for. All ranks must say the same; the
+    /// bits of a run then depend on who was late.
+    pub fn with_drop_slow(self, patience: Duration) -> Self {
+        self.lock().patience = Some(patience);
         self
     }
 
@@ -149,7 +159,10 @@ impl Transport for Mpi {
         peers.sort_unstable();
         peers.dedup();
         let mut heard = self.lock().tell_all(Operation::Exchange, message, &peers)?;
-        heard.insert(self.rank, message.to_vec());
+        heard.entry(self.rank).or_insert_with(|| message.to_vec());
+        for rank in from {
+            heard.entry(*rank).or_default();
+        }
         let count = |rank: &usize| from.iter().filter(|r| *r == rank).count();
         if from.iter().any(|rank| count(rank) > 1) {
             return Ok(from.iter().map(|rank| heard[rank].clone()).collect());
@@ -166,14 +179,35 @@ impl Transport for Mpi {
         let number = world.operations;
         let of = |rank: usize| (rank, Outgoing::new(number, Operation::Deal, &messages[rank]));
         let mut heard = world.run(Operation::Deal, &others.map(of).collect::<Vec<_>>())?;
-        heard.insert(self.rank, messages[self.rank].clone());
-        Ok(heard.into_values().collect())
+        heard.entry(self.rank).or_insert_with(|| messages[self.rank].clone());
+        Ok((0..self.size).map(|rank| heard.remove(&rank).unwrap_or_default()).collect())
     }
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         let others: Vec<usize> = (0..self.size).filter(|rank| *rank != self.rank).collect();
         let heard = self.lock().tell_all(Operation::Vote, &[u8::from(yes)], &others)?;
-        Ok(yes && heard.values().all(|vote| vote == &[1]))
+        // What a slow rank says does not count, not even to itself.
+        let own = yes || heard.contains_key(&self.rank);
+        Ok(own && heard.values().all(|vote| vote.is_empty() || vote == &[1]))
+    }
+
+    fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {
+        self.rejoin();
+        let patience = self.lock().patience;
+        match patience {
+            None => Ok((self.all(yes)?, Vec::new())),
+            Some(patience) => self.lock().muster(yes, patience),
+        }
+    }
+
+    fn is_late(&mut self) -> bool {
+        let world = self.lock();
+        // What rank 0 says next is who has come in time.
+        self.rank > 0 && world.patience.is_some() && world.comm.is_waiting(0, HEAD).unwrap_or(false)
+    }
+
+    fn rejoin(&mut self) {
+        self.lock().slow.clear();
     }
 }
 
@@ -196,6 +230,10 @@ struct World {
     /// Who has taken leave, and how many operations it had begun.
     left: BTreeMap<usize, u64>,
     failed: Option<(usize, String)>,
+    /// How long a muster waits for whoever is slow.
+    patience: Option<Duration>,
+    /// Who is not waited for, and only listens.
+    slow: BTreeSet<usize>,
 }
 
 impl World {
@@ -216,17 +254,76 @@ impl World {
         operation: Operation,
         peers: &[(usize, Outgoing)],
     ) -> Result<BTreeMap<usize, Vec<u8>>, TransportError> {
+        // Who is slow says nothing, and who is not does not wait until it has heard.
+        let is_slow = self.slow.contains(&self.rank);
+        let from: Vec<usize> = peers.iter().map(|peer| peer.0).filter(|rank| !self.slow.contains(rank)).collect();
+        let (prompt, slow): (Vec<_>, Vec<_>) = peers.iter().cloned().partition(|peer| !self.slow.contains(&peer.0));
+        let prompt = if is_slow { Vec::new() } else { prompt };
+        let exchange = self.begin(operation, &prompt, &from)?;
+        if !is_slow && !slow.is_empty() {
+            let number = exchange.number();
+            let told = Exchange::begin(&self.comm, number, operation, &slow, &[], self.chunk);
+            let mut told = told.map_err(|error| self.give_up(&error.to_string()))?;
+            self.says.extend(told.take_sending());
+        }
+        let mut heard: BTreeMap<usize, Vec<u8>> = self.finish(exchange, None)?.finish().collect();
+        if is_slow {
+            heard.insert(self.rank, Vec::new());
+        }
+        Ok(heard)
+    }
+
+    /// Rank 0 hears who has come, and tells everybody.
+    fn muster(&mut self, yes: bool, patience: Duration) -> Result<(bool, Vec<usize>), TransportError> {
+        let others: Vec<usize> = (1..self.size).collect();
+        if self.rank > 0 {
+            let vote = Outgoing::new(self.operations, Operation::Muster, &[u8::from(yes)]);
+            let mut exchange = self.begin(Operation::Muster, &[(0, vote)], &[0])?;
+            self.says.extend(exchange.take_sending());
+            let verdict = self.finish(exchange, None)?.finish().next().map(|(_, bytes)| bytes).unwrap_or_default();
+            let (all, slow) = verdict.split_first().ok_or_else(|| self.give_up_on(0, "its verdict is cut off"))?;
+            self.slow = slow.as_chunks().0.iter().map(|rank| u32::from_le_bytes(*rank) as usize).collect();
+            return Ok((*all == 1, self.slow.iter().copied().collect()));
+        }
+        let number = self.operations;
+        let exchange = self.begin(Operation::Muster, &[], &others)?;
+        let exchange = self.finish(exchange, Some(patience))?;
+        let voted: BTreeMap<usize, bool> = exchange.heard().map(|(rank, vote)| (rank, vote == [1])).collect();
+        let all = yes && voted.values().all(|yes| *yes);
+        self.slow = others.iter().copied().filter(|rank| !voted.contains_key(rank)).collect();
+        let mut verdict = vec![u8::from(all)];
+        verdict.extend(self.slow.iter().flat_map(|rank| (*rank as u32).to_le_bytes()));
+        let verdict = Outgoing::new(number, Operation::Muster, &verdict);
+        let peers: Vec<_> = others.iter().map(|rank| (*rank, verdict.clone())).collect();
+        let told = Exchange::begin(&self.comm, number, Operation::Muster, &peers, &[], self.chunk);
+        let mut told = told.map_err(|error| self.give_up(&error.to_string()))?;
+        self.says.extend(told.take_sending());
+        Ok((all, self.slow.iter().copied().collect()))
+    }
+
+    fn begin(
+        &mut self,
+        operation: Operation,
+        peers: &[(usize, Outgoing)],
+        from: &[usize],
+    ) -> Result<Exchange, TransportError> {
         self.listen().map_err(TransportError::new)?;
         self.still_up()?;
         let number = self.operations;
         self.operations += 1;
-        let begun = Exchange::begin(&self.comm, number, operation, peers, self.chunk);
-        let mut exchange = begun.map_err(|error| self.give_up(&error.to_string()))?;
+        let begun = Exchange::begin(&self.comm, number, operation, peers, from, self.chunk);
+        begun.map_err(|error| self.give_up(&error.to_string()))
+    }
+
+    /// Goes on until all is sent and heard, or for so long where whoever is slow is not waited for.
+    fn finish(&mut self, mut exchange: Exchange, patience: Option<Duration>) -> Result<Exchange, TransportError> {
+        let number = exchange.number();
         let (started, mut noted, mut heard) = (Instant::now(), None, None);
         let mut pause = Pause::default();
         loop {
             match exchange.advance(&self.comm) {
-                Ok(true) => return Ok(exchange.finish().collect()),
+                Ok(true) => return Ok(exchange),
+                Ok(false) if patience.is_some_and(|patience| started.elapsed() >= patience) => return Ok(exchange),
                 Ok(false) => {}
                 Err(Fault::Mpi(error)) => return Err(self.give_up(&error.to_string())),
                 Err(Fault::Rank(rank, why)) => return Err(self.give_up_on(rank, &why)),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use backburn_compress::{Layout, Vector};
 use backburn_mpi::{Mpi, is_launched};
-use backburn_optim::{Ask, Cluster, Encoded, InProcess, Mail, Reply, Transport, TransportError};
+use backburn_optim::{Ask, Cluster, Encoded, Given, Gradient, InProcess, Mail, Reply, Transport, TransportError};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -33,6 +33,7 @@ const CASES: &[Case] = &[
     works("exchange", &[1, 2, 3], exchange),
     works("neighbours", &[3, 4], neighbours),
     works("deal", &[1, 2, 3], deal),
+    works("late", &[2, 3, 4], late),
     works("vote", &[1, 2, 3], vote),
     works("rounds", &[1, 2, 3], rounds),
     fails("fail", &[2, 3], "rank 1: the disk is full", fail),
@@ -99,6 +100,54 @@ fn deal(mpi: Mpi) -> Outcome {
         }
         assert!(mpi.all_to_all(&[]).unwrap_err().to_string().contains("0 messages for"));
     }
+    Ok(())
+}
+
+/// Rank 1 is late for two steps of eight, and absent from at least one: all go on without it, it catches up, and the bits
+/// are those of a run in one process whose worker 1 was absent from the same steps.
+fn late(mpi: Mpi) -> Outcome {
+    let (rank, n) = (mpi.rank(), mpi.size());
+    let mpi = mpi.with_drop_slow(Duration::from_millis(150));
+    let layout = || Layout::new(vec![("a".into(), vec![300, 12]), ("b".into(), vec![9])], Default::default(), 0);
+    let gradient = |x: &Vector, worker: usize, step: usize| -> Vec<f32> {
+        x.as_slice().iter().enumerate().map(|(j, x)| x - ((worker * 7 + step * 3 + j) % 5) as f32).collect()
+    };
+    let mut x = Vector::from(vec![0.5; layout()?.len()]);
+    let (method, compressor) = ("ef-sgd:momentum=0.9".parse()?, "topk:0.2".parse()?);
+    let mut cluster = Cluster::over(method, compressor, layout()?, 7, x.as_slice(), Encoded::new(mpi.clone()))?;
+    let mut missed = Vec::new();
+    for step in 0..8 {
+        let at = x.clone();
+        let mut host = |worker: usize, _: &Ask| {
+            if worker == 1 && [2, 4].contains(&step) {
+                std::thread::sleep(Duration::from_millis(900));
+            }
+            Ok(Reply::gradient(gradient(&at, worker, step)))
+        };
+        let began = Instant::now();
+        let decided = cluster.round(0.1, &x, &mut host)?;
+        decided.apply(&mut x);
+        if rank != 1 && n > 2 || rank == 0 {
+            assert!(began.elapsed() < Duration::from_millis(700), "rank {rank} waits in step {step}");
+        }
+        missed.push((0..n).filter(|w| decided.traffic.workers[*w].up == 0).collect::<Vec<_>>());
+        std::thread::sleep(Duration::from_millis(if rank == 1 { 0 } else { 200 }));
+    }
+    let mut mpi = mpi;
+    mpi.rejoin();
+    let bits = |x: &Vector| x.as_slice().iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let all = everybody(&mpi);
+    assert!(mpi.exchange(&bits(&x), &all)?.iter().all(|theirs| *theirs == bits(&x)), "x is the same in all");
+    assert!(missed.iter().any(|absent| *absent == [1]), "{missed:?}");
+    // The same in one process.
+    let mut whole = Vector::from(vec![0.5; x.len()]);
+    let (method, compressor) = ("ef-sgd:momentum=0.9".parse()?, "topk:0.2".parse()?);
+    let mut cluster = Cluster::new(method, compressor, layout()?, n, 7, whole.as_slice())?;
+    for (step, absent) in missed.into_iter().enumerate() {
+        let grads = (0..n).map(|w| (!absent.contains(&w)).then(|| Gradient::from(gradient(&whole, w, step)))).collect();
+        cluster.round(0.1, &whole, &mut Given::from(0, grads))?.apply(&mut whole);
+    }
+    assert_eq!(bits(&whole), bits(&x), "as in one process");
     Ok(())
 }
 

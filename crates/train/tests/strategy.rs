@@ -1,22 +1,35 @@
 //! Simulated workers under burn-train's `Learner`: training, and resuming with every worker's state.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use backburn_compress::TopK;
-use backburn_optim::learner::{EpochLines, GroupStrategy};
-use backburn_optim::{AnyAlgorithm, DeviceKind, EfSgd, GroupConfig};
+use backburn_optim::learner::{BytesMetric, EpochLines, GroupStrategy};
+use backburn_optim::{AnyAlgorithm, DeviceKind, EfSgd, GroupConfig, Threads};
 use backburn_train::data::{self, Options};
 use backburn_train::models::{LearnerNet, ModelKind, batch_norm};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::lr_scheduler::constant::ConstantLr;
 use burn::module::Module;
 use burn::optim::SgdConfig;
-use burn::train::metric::LossMetric;
+use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 
 /// Weights and batch statistics after the last epoch, or the error.
-fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> Result<(Vec<f32>, Vec<f32>), String> {
+type Trained = Result<(Vec<f32>, Vec<f32>), String>;
+
+fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> Trained {
+    train_as(None, algorithm, out, epochs, resume).map(|(model, _)| model)
+}
+
+/// As one of the ranks, where there is a transport; and what the metrics of each epoch say.
+fn train_as(
+    rank: Option<Threads>,
+    algorithm: &str,
+    out: &Path,
+    epochs: usize,
+    resume: Option<usize>,
+) -> Result<((Vec<f32>, Vec<f32>), Vec<String>), String> {
     let device = DeviceKind::Flex.device().unwrap().autodiff();
     let split = data::load("fashion-embedded", &Options::default()).unwrap();
     let images = split.train.subset(&(0..32).collect::<Vec<_>>());
@@ -28,12 +41,21 @@ fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> R
     let algorithm: AnyAlgorithm = algorithm.parse().unwrap();
     let group = GroupConfig::any(algorithm, "topk:0.05".parse().unwrap()).with_workers(2).with_seed(5);
     let strategy = GroupStrategy::new(group, device, out);
+    let meter = strategy.meter();
+    let strategy = match rank {
+        None => TrainingStrategy::Custom(Arc::new(strategy)),
+        Some(rank) => TrainingStrategy::Custom(Arc::new(strategy.over(rank))),
+    };
+    let said: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = said.clone();
+    let lines = EpochLines::new(move |split| seen.lock().unwrap().push(format!("{:?} {:?}", split.epoch, split.means)));
     let training = SupervisedTraining::new(out, loader(true), loader(false))
-        .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
-        .metric_train_numeric(LossMetric::new())
+        .with_training_strategy(strategy)
+        .metrics((AccuracyMetric::new(), LossMetric::new()))
+        .metric_train_numeric(BytesMetric::up(meter))
         .with_default_checkpointers()
         .with_application_logger(None)
-        .renderer(Box::new(EpochLines::default()))
+        .renderer(Box::new(lines))
         .num_epochs(epochs);
     let training = resume.into_iter().fold(training, |training, epoch| training.checkpoint(epoch));
     let learner = Learner::new(LearnerNet { classifier }, SgdConfig::new().init(), ConstantLr::new(0.05));
@@ -43,7 +65,36 @@ fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> R
     }
     let model = result.model.train();
     let probe = GroupConfig::new(EfSgd::new(), TopK::ratio(0.5).unwrap()).init(&model).unwrap();
-    Ok((probe.parameters(&model).unwrap().as_slice().to_vec(), batch_norm::statistics(&model)))
+    let reached = (probe.parameters(&model).unwrap().as_slice().to_vec(), batch_norm::statistics(&model));
+    let said = said.lock().unwrap().clone();
+    Ok((reached, said))
+}
+
+/// Two ranks, each with a directory of its own, give the weights, the statistics and the metrics of two simulated workers,
+/// also from a checkpoint on.
+#[test]
+fn ranks_give_the_bits_and_the_metrics_of_one_process() {
+    for algorithm in ["ef-sgd:momentum=0.9", "ef-sgd:outside"] {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let expected = train_as(None, algorithm, &at("one"), 3, None).unwrap();
+        let in_ranks = |epochs, resume| {
+            std::thread::scope(|scope| {
+                let start = |(rank, link): (usize, Threads)| {
+                    let out = at(&format!("rank-{rank}"));
+                    scope.spawn(move || train_as(Some(link), algorithm, &out, epochs, resume).unwrap())
+                };
+                let threads: Vec<_> = Threads::links(2).into_iter().enumerate().map(start).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            })
+        };
+        let mut said: Vec<Vec<String>> = in_ranks(1, None).into_iter().map(|(_, said)| said).collect();
+        for (rank, (model, later)) in in_ranks(3, Some(1)).into_iter().enumerate() {
+            assert_eq!(model, expected.0, "{algorithm}: rank {rank}");
+            said[rank].extend(later);
+            assert_eq!(said[rank], expected.1, "{algorithm}: metrics of rank {rank}");
+        }
+    }
 }
 
 #[test]

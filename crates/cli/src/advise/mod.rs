@@ -1,5 +1,6 @@
 //! `backburn advise`: whether to compress on a given network, with what, and under which plan.
 
+mod calibrate;
 mod predict;
 mod render;
 mod target;
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use backburn::DeviceKind;
 use backburn::compressors::{Class, Compressor};
-use backburn::layout::{Layout, Scope, Unit};
+use backburn::layout::Unit;
 use backburn::network::{Link, Links, duration, rate};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor};
 use backburn_bench::compress::COMPRESSORS;
@@ -59,6 +60,10 @@ pub struct Args {
     /// Links instead: `100Mbit,20ms,down=1Gbit` for all, or one a worker, as `7*1Gbit,1ms;10Mbit,50ms`.
     #[arg(long, conflicts_with_all = ["bandwidth", "latency"], help_heading = "Network")]
     link: Option<Links>,
+    /// Under `mpirun -n N backburn advise --calibrate …`: measures the network between the ranks instead, each of which is
+    /// a worker; all measure at the same time, so that what they share is shared.
+    #[arg(long, conflicts_with_all = ["bandwidth", "latency", "link", "workers", "share"], help_heading = "Network")]
+    calibrate: bool,
     /// Workers that share a machine, whose memory joins them: considers adding up their gradients there.
     #[arg(long, value_name = "WORKERS", help_heading = "Network")]
     machine: Option<NonZeroUsize>,
@@ -66,7 +71,7 @@ pub struct Args {
     /// Workers that share the cores of a machine like this one: what is measured takes them so many times longer.
     #[arg(long, value_name = "WORKERS", default_value_t = NonZeroUsize::MIN, help_heading = "Measuring")]
     share: NonZeroUsize,
-    /// Seconds to measure for, about.
+    /// Seconds to measure for, at most but for the compressor in hand; a large model is measured in part.
     #[arg(long, value_name = "SECONDS", default_value_t = 8.0, help_heading = "Measuring")]
     seconds: f64,
     /// Compressors, as `topk:0.01`. Where none is named, a selection of all kinds but thresholds, whose messages are as
@@ -83,25 +88,44 @@ pub struct Args {
 const METHOD: &str = "ef-sgd";
 
 pub fn advise(args: Args) -> Result<(), Failure> {
+    check_seconds(&args)?;
+    if args.calibrate {
+        return calibrate::among_ranks(args.seconds / 4.0, |workers, links, says| on(&args, workers, links, says));
+    }
     let links = match &args.link {
         Some(links) => links.clone(),
         None => Link::new(args.bandwidth)?.with_latency(args.latency)?.into(),
     };
     links.check(args.workers)?;
+    on(&args, args.workers, links, true)
+}
+
+fn check_seconds(args: &Args) -> Result<(), Failure> {
     if !(args.seconds >= 0.0 && args.seconds <= 3600.0) {
         return Err(Failure::Error(format!("--seconds must be between 0 and 3600, and is {}", args.seconds)));
     }
+    Ok(())
+}
+
+/// Coordinate-steps a second that a compressor is measured at, about: so many are measured that it fits.
+const PACE: f64 = 3e6;
+/// What is measured of a model at least, where it has as much.
+const LEAST: f64 = 3e5;
+
+/// For so many workers on these links; `says` what was found, or keeps it.
+fn on(args: &Args, workers: usize, links: Links, says: bool) -> Result<(), Failure> {
     let compressors = compressors(&args.compressors)?;
     let started = Instant::now();
     let target = match (&args.model, &args.shapes) {
-        (Some(name), _) => Target::model(name, &args)?,
+        (Some(name), _) => Target::model(name, args)?,
         (None, Some(path)) => Target::shapes(&path.display().to_string(), args.batch_time)?,
         (None, None) => return Err(Failure::Error("give --model or --shapes".into())),
     };
-    let bench = Bench::new(Layout::new(target.tensors.clone(), Scope::Parameter, 0)?);
-    let coordinates = bench.layout().len();
+    let coordinates = target.tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    let most = (args.seconds / compressors.len() as f64 * PACE).max(LEAST);
+    let bench = Bench::part(&target.tensors, most as usize)?;
     let setting = Setting {
-        workers: args.workers,
+        workers,
         links,
         batch: target.batch.unwrap_or(0.0),
         machine: args.machine.filter(|m| m.get() > 1),
@@ -109,8 +133,17 @@ pub fn advise(args: Args) -> Result<(), Failure> {
         coordinates,
         add: cost::add_seconds(coordinates),
     };
-    let each = args.seconds / (compressors.len() + 2) as f64;
-    let costs: Vec<_> = compressors.iter().map(|c| bench.measure(c, each)).collect();
+    let left = || (args.seconds - started.elapsed().as_secs_f64()).max(0.0);
+    let (mut costs, mut late) = (Vec::new(), Vec::new());
+    for (i, c) in compressors.iter().enumerate() {
+        // What is compared with, and one to compare.
+        if i > 1 && left() == 0.0 {
+            late.push(c.to_string());
+        } else {
+            costs.push(bench.measure(c, left() / (compressors.len() + 2 - i) as f64));
+        }
+    }
+    let each = left() / 2.0;
     let rows = rows(&costs, &setting);
     let best = rows.iter().find(|row| row.compresses()).ok_or(Failure::Error("no compressor was measured".into()))?;
     let below = match compressors.iter().find(|c| c.to_string() == best.compressor) {
@@ -122,8 +155,12 @@ pub fn advise(args: Args) -> Result<(), Failure> {
         ),
         None => 0,
     };
-    let advice = Advice::new(&target, &setting, rows, below, started.elapsed().as_secs_f64());
-    if args.json { say(advice.to_json()) } else { say(advice.to_string().trim_end()) }
+    let advice = Advice::new(&target, &setting, rows, below, started.elapsed().as_secs_f64()).with_late(late);
+    match says {
+        false => Ok(()),
+        true if args.json => say(advice.to_json()),
+        true => say(advice.to_string().trim_end()),
+    }
 }
 
 /// Sizes of tensors at which sending them dense is compared.
@@ -149,8 +186,8 @@ fn compressors(asked: &[AnyCompressor]) -> Result<Vec<AnyCompressor>, Failure> {
     if all.iter().all(|c| c.to_string() == "identity") {
         return Err(Failure::Error("identity compresses nothing: name another compressor beside it".into()));
     }
-    if !all.iter().any(|c| c.to_string() == "identity") {
-        all.push(identity());
-    }
+    // It is measured whatever the time.
+    all.retain(|c| c.to_string() != "identity");
+    all.insert(0, identity());
     Ok(all)
 }

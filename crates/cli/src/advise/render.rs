@@ -20,12 +20,19 @@ pub struct Advice<'a> {
     dense_below: usize,
     /// Seconds that measuring took.
     measured: f64,
+    /// Compressors that there was no time for.
+    late: Vec<String>,
 }
 
 impl<'a> Advice<'a> {
     /// Of rows that begin with the fastest, and hold one that compresses and one that does not.
     pub fn new(target: &'a Target, setting: &'a Setting, rows: Vec<Row>, dense_below: usize, measured: f64) -> Self {
-        Self { target, setting, rows, dense_below, measured }
+        Self { target, setting, rows, dense_below, measured, late: Vec::new() }
+    }
+
+    /// For these compressors there was no time.
+    pub fn with_late(self, late: Vec<String>) -> Self {
+        Self { late, ..self }
     }
 
     fn best(&self, compresses: bool) -> &Row {
@@ -91,6 +98,7 @@ impl<'a> Advice<'a> {
             "measured_for_seconds": self.measured,
             "threads": Self::threads(),
             "share": self.setting.share,
+            "not_measured": self.late,
             "advice": {
                 "compress": self.compress(),
                 "compressor": chosen.compressor,
@@ -177,6 +185,9 @@ impl fmt::Display for Advice<'_> {
             table.row(std::iter::once(name).chain(own).chain(plans.iter().map(under)));
         }
         writeln!(f, "{table}")?;
+        if !self.late.is_empty() {
+            writeln!(f, "not measured for lack of time (--seconds): {}\n", self.late.join(", "))?;
+        }
         writeln!(f, "{}", self.verdict())?;
         writeln!(f, "A step against a step: how many a training needs with each is not in it.")?;
         let (tensors, share) = self.small();

@@ -47,6 +47,8 @@ pub struct Encoded<T> {
     links: Links,
     /// Whether they are sharded now.
     sharded: bool,
+    /// The processes that this step does not wait for.
+    slow: Vec<usize>,
 }
 
 /// What is known once the processes have met.
@@ -91,7 +93,7 @@ impl<T: Transport> Encoded<T> {
     pub fn with_seats(transport: T, seats: usize) -> Self {
         let (posted, met, bytes) = (vec![None; seats], Met::default(), Bytes::default());
         let (plan, links) = (PlanChoice::Is(Plan::Gather), any_link().into());
-        Self { transport, rank: 0, seats, posted, met, bytes, plan, links, sharded: false }
+        Self { transport, rank: 0, seats, posted, met, bytes, plan, links, sharded: false, slow: Vec::new() }
     }
 
     /// How messages travel; gathered unless told otherwise, and wherever a method
@@ -299,6 +301,9 @@ impl<T: Transport> Mail for Encoded<T> {
         let mut like = posted.iter().flatten().next().map(|letter| letter.message.clone());
         for (rank, bytes) in peers.iter().zip(&heard) {
             let own = &self.met.processes[*rank];
+            if self.slow.contains(rank) {
+                continue;
+            }
             let read = open(bytes, *rank, at, own, self.met.paths.len()).and_then(|sealed| {
                 // What this process said it need not decode.
                 if *rank == self.rank { Ok(posted.clone()) } else { self.read(sealed, &mut like) }
@@ -310,7 +315,7 @@ impl<T: Transport> Mail for Encoded<T> {
     }
 
     fn collect_mean(&mut self, at: At, all: &[usize]) -> Result<Heard, RoundError> {
-        if self.sharded && self.met.processes.len() > 1 {
+        if self.sharded && self.met.processes.len() > 1 && self.slow.is_empty() {
             return self.collect_shards(at);
         }
         Ok(self.collect(at, all)?.into())
@@ -325,6 +330,17 @@ impl<T: Transport> Mail for Encoded<T> {
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         self.transport.all(yes)
+    }
+
+    fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {
+        let (all, slow) = self.transport.muster(yes)?;
+        let absent = slow.iter().filter_map(|rank| self.met.processes.get(*rank)).flat_map(Clone::clone).collect();
+        self.slow = slow;
+        Ok((all, absent))
+    }
+
+    fn is_late(&mut self) -> bool {
+        self.transport.is_late()
     }
 
     fn cause(&mut self, own: Option<&str>) -> Option<(usize, String)> {

@@ -151,6 +151,19 @@ pub trait Mail {
         Ok(yes)
     }
 
+    /// The vote that begins a step: whether all say yes, and the workers that are not waited for and so are absent from it.
+    ///
+    /// # Errors
+    /// As [`all`](Self::all).
+    fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {
+        Ok((self.all(yes)?, Vec::new()))
+    }
+
+    /// Whether the step that comes has begun without this process.
+    fn is_late(&mut self) -> bool {
+        false
+    }
+
     /// Called once some process has said no: the rank of the first that did, and why; `own` is this one's
     /// reason, where it is one of them.
     fn cause(&mut self, own: Option<&str>) -> Option<(usize, String)> {
@@ -182,6 +195,14 @@ impl<M: Mail + ?Sized> Mail for Box<M> {
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         (**self).all(yes)
+    }
+
+    fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {
+        (**self).muster(yes)
+    }
+
+    fn is_late(&mut self) -> bool {
+        (**self).is_late()
     }
 
     fn cause(&mut self, own: Option<&str>) -> Option<(usize, String)> {

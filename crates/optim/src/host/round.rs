@@ -20,14 +20,17 @@ impl<M: Mail> Cluster<M> {
     /// ([`RoundError::is_rejected`]) nothing has changed; where it was lost all is still owed.
     pub fn round(&mut self, lr: f64, x: &Vector, host: &mut dyn Host) -> Result<Decided, RoundError> {
         let Self { frame, states, mail } = self;
-        let served = serve_first(frame, states, lr, x, host);
+        // Where nobody waits for this process its workers are absent, and keep what they owe.
+        let absent = || frame.seats.clone().map(|_| None).collect();
+        let served = if mail.is_late() { Ok(absent()) } else { serve_first(frame, states, lr, x, host) };
         let room = host.room();
         let loud = served.as_ref().is_ok_and(|served| is_loud(states, lr, served, room));
         // One vote in ordinary steps: a second one tells those that cannot go on from those that are careful.
-        let careful = match mail.all(served.is_ok() && !loud) {
-            Ok(all) => !all,
+        let (careful, slow) = match mail.muster(served.is_ok() && !loud) {
+            Ok((all, slow)) => (!all, slow),
             Err(error) => return Err(served.err().unwrap_or(error.into())),
         };
+        let served = if slow.contains(&frame.seats.start) { Ok(absent()) } else { served };
         let served = if careful { agree(mail, served)? } else { served? };
         let kept = careful.then(|| states.clone());
         let mut step = Step::new(frame, states, mail, lr, x, careful);

@@ -108,6 +108,25 @@ pub trait Transport {
     /// # Errors
     /// Where not all could be asked.
     fn all(&mut self, yes: bool) -> Result<bool, TransportError>;
+
+    /// The vote that begins a step, in which a transport may refuse to wait for whoever is slow: whether all that voted in
+    /// time say yes, and the ranks that did not. Until the next such vote, or until all [rejoin](Self::rejoin), these hear
+    /// all that is exchanged and say nothing: what they would is empty.
+    ///
+    /// # Errors
+    /// As [`all`](Self::all).
+    fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {
+        Ok((self.all(yes)?, Vec::new()))
+    }
+
+    /// Whether the [muster](Self::muster) that comes is over without this process: then it need not compute what nobody
+    /// will hear.
+    fn is_late(&mut self) -> bool {
+        false
+    }
+
+    /// From here on all take part again, and those that are slow are waited for. All processes call it together.
+    fn rejoin(&mut self) {}
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -129,6 +148,18 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         (**self).all(yes)
+    }
+
+    fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {
+        (**self).muster(yes)
+    }
+
+    fn is_late(&mut self) -> bool {
+        (**self).is_late()
+    }
+
+    fn rejoin(&mut self) {
+        (**self).rejoin();
     }
 }
 

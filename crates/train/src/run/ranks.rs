@@ -131,7 +131,13 @@ impl Ranks {
                 bits.map(|bits| bits.into_iter().map(f64::from_bits).collect());
             Observation { residual_norms, contractions, densities }
         };
-        Ok(Observation::join(self.share(&own)?.into_iter().map(part)))
+        let own = serde_json::to_vec(&own).map_err(TransportError::new)?;
+        let read = |(rank, bytes): (usize, &Vec<u8>)| match bytes.as_slice() {
+            [] => Ok(Default::default()),
+            bytes => serde_json::from_slice(bytes).map_err(|error| malformed(rank, &error.to_string())),
+        };
+        let all: Vec<[Vec<u64>; 3]> = self.say(&own)?.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        Ok(Observation::join(all.into_iter().map(part)))
     }
 
     /// Every node's x, in the order of the workers.
@@ -143,10 +149,18 @@ impl Ranks {
         Ok(heard.iter().flat_map(|bytes| bytes.chunks(len).map(floats)).collect())
     }
 
-    /// What came of a step in all processes.
+    /// From here on those that a step has not waited for take part again.
+    pub(super) fn rejoin(&self) {
+        self.lock().rejoin();
+    }
+
+    /// What came of a step in all processes; nothing in those that it has not waited for.
     pub(super) fn report(&self, own: &Report) -> Result<Vec<Report>, TransportError> {
         let heard = self.say(&own.to_bytes())?;
-        let read = |(rank, bytes): (usize, &Vec<u8>)| Report::from_bytes(bytes).map_err(|why| malformed(rank, &why));
+        let read = |(rank, bytes): (usize, &Vec<u8>)| match bytes.as_slice() {
+            [] => Ok(Report::default()),
+            bytes => Report::from_bytes(bytes).map_err(|why| malformed(rank, &why)),
+        };
         heard.iter().enumerate().map(read).collect()
     }
 }
@@ -178,6 +192,19 @@ impl Transport for Ranks {
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         self.count(1, self.size - 1);
         self.lock().all(yes)
+    }
+
+    fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {
+        self.count(1, self.size - 1);
+        self.lock().muster(yes)
+    }
+
+    fn is_late(&mut self) -> bool {
+        self.lock().is_late()
+    }
+
+    fn rejoin(&mut self) {
+        self.lock().rejoin();
     }
 }
 

@@ -221,6 +221,9 @@ impl Workers {
     /// # Errors
     /// Where they do not hear each other.
     pub fn settle(&mut self) -> Result<(), RunError> {
+        if let Some(ranks) = &self.ranks {
+            ranks.rejoin();
+        }
         let Some(ranks) = self.ranks.as_ref().filter(|_| self.config.algorithm.is_gossip()) else { return Ok(()) };
         let cluster = self.rounds.group().cluster();
         let own: Vec<&[f32]> = cluster.seats().filter_map(|w| cluster.node(w)).map(|x| x.as_slice()).collect();

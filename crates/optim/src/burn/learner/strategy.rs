@@ -17,9 +17,13 @@ use ::burn::train::{
 
 use super::metric::Meter;
 use super::progress::{Follower, GroupProgress};
+use super::ranks::{Carrier, Turn};
 use crate::burn::asks_one_gradient;
 use crate::burn::batch_norm::{self, StatisticsError};
-use crate::{Bytes, Fragments, Group, GroupConfig, LocalSteps, RoundError, SetupError, Snapshot, SnapshotError};
+use crate::{
+    Bytes, Encoded, Fragments, Group, GroupConfig, InProcess, LocalSteps, Mail, RoundError, SetupError, Snapshot,
+    SnapshotError, Transport, TransportError,
+};
 
 /// Trains on n simulated workers that exchange compressed gradients. Each has one contiguous shard of
 /// the training loader's data.
@@ -80,6 +84,12 @@ pub enum StrategyError {
     /// A checkpoint of the workers' states.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Workers that step by themselves, in many processes.
+    #[error("local steps under a Learner run in one process so far: `LocalSteps` runs in many")]
+    LocalInRanks,
+    /// What the other ranks of a training say, or that they do not.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// Batch statistics.
     #[error(transparent)]
     Statistics(#[from] StatisticsError),
@@ -175,14 +185,17 @@ impl GroupStrategy {
     }
 }
 
+/// How workers' messages travel.
+type Post = Box<dyn Mail + Send>;
+
 /// Workers that speak at every step, or that step by themselves in between.
 enum Rounds<M: LearnerModel> {
-    Each(Box<Group>),
-    Local(Box<LocalSteps<M>>, f64),
+    Each(Box<Group<Post>>),
+    Local(Box<LocalSteps<M, Post>>, f64),
 }
 
 impl<M: LearnerModel> Rounds<M> {
-    fn group(&self) -> &Group {
+    fn group(&self) -> &Group<Post> {
         match self {
             Self::Each(group) => group,
             Self::Local(local, _) => local.group(),
@@ -195,6 +208,9 @@ struct Workers<M: LearnerModel> {
     rounds: Rounds<M>,
     /// Steps taken.
     steps: u64,
+    /// The ranks that have the other workers.
+    carrier: Option<Carrier<<M as TrainStep>::Output>>,
+    device: Device,
     learner: Learner<M>,
     statistics: Vec<f32>,
     bytes: Bytes<f64>,
@@ -203,9 +219,17 @@ struct Workers<M: LearnerModel> {
 }
 
 impl<M: LearnerModel> Workers<M> {
-    fn new(strategy: &GroupStrategy, learner: Learner<M>) -> Result<Self, StrategyError> {
+    fn new(
+        strategy: &GroupStrategy,
+        carrier: Option<Carrier<<M as TrainStep>::Output>>,
+        learner: Learner<M>,
+    ) -> Result<Self, StrategyError> {
         let model = learner.model();
-        let group = strategy.group.init(&model)?;
+        let mail: Post = match &carrier {
+            None => Box::new(InProcess::new(strategy.group.workers())),
+            Some(carrier) => Box::new(Encoded::new(carrier.ranks.clone())),
+        };
+        let group = strategy.group.init_with(mail, &model)?;
         if !asks_one_gradient(group.cluster()) {
             return Err(StrategyError::Unserved(group.cluster().algorithm().to_string()));
         }
@@ -218,7 +242,9 @@ impl<M: LearnerModel> Workers<M> {
             }
         };
         let (meter, contraction) = (strategy.meter.clone(), strategy.contraction);
-        Ok(Self { rounds, steps: 0, learner, statistics, bytes: Bytes::default(), meter, contraction })
+        let device = strategy.device.clone();
+        let bytes = Bytes::default();
+        Ok(Self { rounds, steps: 0, carrier, device, learner, statistics, bytes, meter, contraction })
     }
 
     /// One step on one batch a worker; gives what the model said of each.
@@ -270,6 +296,10 @@ impl<M: LearnerModel> Workers<M> {
             Ok(direction) => self.learner.optimizer_step(direction),
             Err(_) => self.learner.load_model(round.try_apply(model).map_err(RoundError::from)?.into_record()),
         }
+        if let Some(carrier) = &self.carrier {
+            let (own, statistics) = (outputs.remove(0), seen.remove(0));
+            (outputs, seen) = carrier.share(own, &statistics, &self.device)?;
+        }
         self.statistics = batch_norm::average(&seen)?;
         // The learner's model shares its statistics with its clones.
         batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
@@ -318,6 +348,21 @@ const BYTES: [&str; 2] = ["run.bytes-up", "run.bytes-down"];
 impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
     fn fit(
         &self,
+        parts: TrainingComponents<M>,
+        learner: Learner<M>,
+        train: TrainLoader<M>,
+        valid: ValidLoader<M>,
+        first: usize,
+    ) -> (M, SupervisedTrainingEventProcessor<M>) {
+        self.fit_among(None, parts, learner, train, valid, first)
+    }
+}
+
+impl GroupStrategy {
+    /// With all workers, or as one of these ranks.
+    pub(super) fn fit_among<M: LearnerModel>(
+        &self,
+        carrier: Option<Carrier<<M as TrainStep>::Output>>,
         mut parts: TrainingComponents<M>,
         mut learner: Learner<M>,
         train: TrainLoader<M>,
@@ -325,10 +370,15 @@ impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
         first: usize,
     ) -> (M, SupervisedTrainingEventProcessor<M>) {
         learner.fork(&self.device);
-        let (items, wanted) = (train.num_items(), self.group.workers());
+        let ranks = carrier.as_ref().map(|carrier| (carrier.ranks.rank(), carrier.ranks.size()));
+        let (items, wanted) = (train.num_items(), ranks.map_or(self.group.workers(), |(_, size)| size));
         // Before any memory is taken.
         let refused = match parts.grad_accumulation {
             Some(batches) if batches > 1 => Some(StrategyError::Accumulation(batches)),
+            _ if ranks.is_some() && self.local.is_some() => Some(StrategyError::LocalInRanks),
+            _ if ranks.is_some() && ![1, wanted].contains(&self.group.workers()) => {
+                Some(SetupError::Workers { asked: self.group.workers(), there: wanted }.into())
+            }
             _ if items < wanted => Some(StrategyError::NotEnough { workers: wanted, items }),
             _ => None,
         };
@@ -336,7 +386,7 @@ impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
             parts.interrupter.fail(error);
             return (learner.model(), parts.event_processor);
         }
-        let mut workers = match Workers::new(self, learner.clone()) {
+        let mut workers = match Workers::new(self, carrier, learner.clone()) {
             Ok(workers) => workers,
             Err(error) => {
                 parts.interrupter.fail(error);
@@ -351,7 +401,10 @@ impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
             return (workers.learner.model(), parts.event_processor);
         }
         let devices = vec![self.device.clone(); workers.rounds.group().workers()];
-        let shards: Vec<_> = split_dataloader(train, &devices).iter().map(|s| s.to_device(&self.device)).collect();
+        let mut shards: Vec<_> = split_dataloader(train, &devices).iter().map(|s| s.to_device(&self.device)).collect();
+        if let Some((rank, _)) = ranks {
+            shards = vec![shards.swap_remove(rank)];
+        }
         let valid = valid.to_device(&self.device.clone().inner());
         // A loader's order is another in every pass.
         (1..first).for_each(|_| shards.iter().for_each(|shard| drop(shard.iter())));
@@ -406,31 +459,50 @@ fn train_epoch<M: LearnerModel>(
 ) {
     let mut loaders: Vec<_> = shards.iter().map(|shard| shard.iter()).collect();
     let mut iteration = 0;
-    while !interrupter.should_stop() {
+    let stopped = || interrupter.stop(Some("whoever follows the training has stopped it"));
+    loop {
         let mut batches = Vec::with_capacity(loaders.len());
+        let mut turn = if interrupter.should_stop() { Turn::Stop } else { Turn::Step };
         for loader in &mut loaders {
+            if turn != Turn::Step {
+                break;
+            }
             match loader.next() {
                 Some(Ok(batch)) => batches.push(batch),
                 Some(Err(error)) => return interrupter.fail(error),
-                None if iteration == 0 => {
-                    let (workers, items) = (shards.len(), shards.iter().map(|shard| shard.num_items()).sum());
-                    return interrupter.fail(StrategyError::NotEnough { workers, items });
-                }
-                None => {
-                    // There is no step left to stop before.
-                    let _ = follow(workers);
-                    return;
-                }
+                None => turn = Turn::End,
             }
         }
-        if follow(workers).is_break() {
-            return interrupter.stop(Some("whoever follows the training has stopped it"));
+        // At an end too, though no step is left to stop before.
+        if turn != Turn::Stop && follow(workers).is_break() && turn == Turn::Step {
+            turn = Turn::Stop;
+            stopped();
+        }
+        if let Some(carrier) = &workers.carrier {
+            turn = match carrier.turn(turn) {
+                Ok(turn) => turn,
+                Err(error) => return interrupter.fail(StrategyError::from(error)),
+            };
+        }
+        match turn {
+            Turn::Step => {}
+            Turn::End if iteration == 0 => {
+                let (workers, items) =
+                    (workers.rounds.group().workers(), shards.iter().map(|shard| shard.num_items()).sum());
+                return interrupter.fail(StrategyError::NotEnough { workers, items });
+            }
+            Turn::End => return,
+            // Here, or in another rank.
+            Turn::Stop if interrupter.should_stop() => return,
+            Turn::Stop => return stopped(),
         }
         let outputs = match workers.step(batches) {
             Ok(outputs) => outputs,
             Err(error) => return interrupter.fail(error),
         };
-        for (output, loader) in outputs.into_iter().zip(&loaders) {
+        for (worker, output) in outputs.into_iter().enumerate() {
+            // Shards are of one length, and ranks see their own.
+            let loader = &loaders[worker.min(loaders.len() - 1)];
             iteration += 1;
             let lr = Some(workers.learner.lr_current());
             let item = TrainingItem::new(output, loader.progress(), Some(iteration), lr);
