@@ -16,6 +16,7 @@ mod round;
 mod serving;
 mod sharded;
 mod silence;
+mod summed;
 mod traffic;
 mod transport;
 
