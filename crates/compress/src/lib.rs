@@ -28,6 +28,8 @@ mod class;
 mod compressor;
 pub mod compressors;
 mod error;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod every_level;
 mod feedback;
 mod kernels;
 mod key;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mpi::ffi;
 
-use crate::MpiError;
+use crate::error::MpiError;
 
 /// A communicator of our own, so that no message of the program's is mistaken for one of ours.
 pub(crate) struct Comm(ffi::MPI_Comm);

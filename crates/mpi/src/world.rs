@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use backburn_optim::{Transport, TransportError};
 use mpi::environment::Universe;
 
-use crate::MpiError;
 use crate::calls::{Comm, Receiving, Sending};
 use crate::control::{self, Note, Word};
+use crate::error::MpiError;
 use crate::exchange::{Exchange, Fault, HEAD, Outgoing};
 use crate::head::Operation;
 use crate::watchdog::Watchdog;

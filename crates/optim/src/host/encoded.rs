@@ -5,11 +5,11 @@ use std::ops::Range;
 use backburn_compress::{Message, Unit, decode_message};
 use serde::{Deserialize, Serialize};
 
-use crate::host::careful;
 use crate::host::envelope::{Sealed, open, seal};
 use crate::host::mail::{At, Heard, Letter, Mail, Seats, Terms};
-use crate::{
+use crate::host::{
     Bytes, Link, Links, Load, MailError, Plan, PlanChoice, RoundError, SetupError, Traffic, Transport, TransportError,
+    careful,
 };
 
 /// Sends messages as bytes over a [`Transport`], and checks what it hands over.

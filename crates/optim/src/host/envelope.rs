@@ -28,7 +28,7 @@ use std::ops::Range;
 
 use backburn_compress::{Message, encode_message};
 
-use crate::MailError;
+use crate::host::MailError;
 use crate::host::mail::{At, Letter};
 
 const VERSION: u8 = 1;

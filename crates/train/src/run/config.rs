@@ -266,7 +266,7 @@ impl RunConfig {
         if let Some(path) = self.data_dir.as_ref().filter(|path| path.to_str().is_none()) {
             return Err(ConfigError::DataDir(path.clone()));
         }
-        self.algorithm.check(&self.compressor)?;
+        self.algorithm.check(&self.compressor).map_err(SetupError::from)?;
         self.check_plan()?;
         self.check_local()?;
         self.link.as_ref().map_or(Ok(()), |link| link.check(self.workers)).map_err(SetupError::from)?;
