@@ -23,6 +23,7 @@
 //! # Ok::<(), backburn_compress::ParameterError>(())
 //! ```
 
+mod addends;
 mod class;
 mod compressor;
 pub mod compressors;

@@ -17,6 +17,7 @@ mod round;
 mod serving;
 mod sharded;
 mod silence;
+mod summed;
 mod traffic;
 mod transport;
 

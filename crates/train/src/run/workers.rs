@@ -114,7 +114,8 @@ impl Workers {
         let mail: Post = match (&ranks, machine.as_ref().map_or(1, Machine::processes)) {
             (None, _) => Box::new(InProcess::new(speakers(config.workers))),
             (Some(ranks), 1) => {
-                Box::new(Encoded::with_seats(ranks.clone(), speakers(seats.len())).with_plan(config.plan, links()))
+                let mail = Encoded::with_seats(ranks.clone(), speakers(seats.len()));
+                Box::new(mail.with_plan(config.plan, links()).with_fast_reduce(ranks.is_fast()))
             }
             (Some(ranks), n) => Box::new(Encoded::new(Machines::new(ranks.clone(), n)).with_plan(config.plan, links())),
         };
