@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use backburn::DeviceKind;
-use backburn::burn::Fragments;
+use backburn::burn::{Fragments, ParameterGroup};
 use backburn::host::Transport;
 use backburn::network::{Links, Plan, PlanChoice};
 use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
@@ -108,6 +108,11 @@ pub struct Args {
     /// Send parameters of fewer coordinates as they are.
     #[arg(long, value_name = "COORDINATES", help_heading = "Compression")]
     dense_below: Option<usize>,
+
+    /// Parameters that are to be treated otherwise, by path: PATHS[:vectors|matrices][,dense|skipped|compressed]
+    /// [,weight-decay=λ][,step-size=FACTOR], as `*embed*:dense`; more than once, and the last that matches decides.
+    #[arg(long = "group", value_name = "GROUP", help_heading = "Compression")]
+    groups: Vec<ParameterGroup>,
 
     /// Exchange a step's gradients while the next are computed: the model moves one step late.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Compression")]
@@ -407,6 +412,9 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     let mut table = Table::new(headings);
     table.row(row);
     say(table.to_string().trim_end())?;
+    if let Some(share) = summary.round_share {
+        eprintln!("rounds took {:.2} % of the time of the steps between them", 100.0 * share);
+    }
     if summary.skipped > 0 {
         eprintln!("{} rounds were skipped for gradients that were not finite", summary.skipped);
     }
@@ -475,6 +483,7 @@ fn configure(args: Args, folder: Option<&RunFolder>) -> Result<RunConfig, Failur
     c.fragments = args.fragments.or(c.fragments);
     set(&mut c.scope, args.scope);
     set(&mut c.dense_below, args.dense_below);
+    set(&mut c.groups, Some(args.groups).filter(|groups| !groups.is_empty()));
     set(&mut c.schedule.lr, args.lr);
     set(&mut c.schedule.drops, args.lr_drops.map(|drops| drops.0));
     set(&mut c.schedule.factor, args.lr_factor);

@@ -51,7 +51,7 @@ fn still(mut snapshot: Snapshot) -> Snapshot {
 
 fn summary(outcome: Result<Outcome, RunError>) -> Summary {
     match outcome.unwrap() {
-        Outcome::Finished(summary) => Summary { seconds: 0.0, megabytes_between: None, ..summary },
+        Outcome::Finished(summary) => Summary { seconds: 0.0, round_share: None, megabytes_between: None, ..summary },
         stopped => panic!("{stopped:?}"),
     }
 }

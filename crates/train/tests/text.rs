@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use backburn_compress::AnyCompressor;
-use backburn_optim::{AnyAlgorithm, Snapshot};
+use backburn_optim::{AnyAlgorithm, ParameterGroup, Snapshot};
 use backburn_train::data::Options;
 use backburn_train::run::{
     CheckpointEvery, Estimate, MemoryLimit, Outcome, Run, RunConfig, RunFolder, Summary, Trainer,
@@ -30,6 +30,57 @@ fn trainer(config: &RunConfig) -> Trainer {
     Trainer::with_data(config.clone(), split).unwrap()
 }
 
+/// Stops in the middle, and goes on with the same bits.
+fn resumes(config: &RunConfig) {
+    let mut whole = trainer(config);
+    let mut kept = Snapshot::default();
+    for step in 0..6 {
+        if step == 3 {
+            kept = whole.snapshot().unwrap();
+        }
+        assert!(whole.step().unwrap_or_else(|e| panic!("{}: {e}", config.algorithm)).loss.is_finite());
+    }
+    let mut resumed = trainer(config);
+    resumed.restore(&kept).unwrap();
+    for _ in 3..6 {
+        resumed.step().unwrap();
+    }
+    let (mut a, mut b) = (whole.snapshot().unwrap(), resumed.snapshot().unwrap());
+    for snapshot in [&mut a, &mut b] {
+        snapshot.numbers.remove("run.seconds"); // wall-clock time is not state
+    }
+    assert_eq!(a, b, "{}", config.algorithm);
+}
+
+/// Pins that a run's groups reach the method by path, are written down, and may not change on the way.
+#[test]
+fn matrices_go_by_the_method_and_the_rest_by_policy() {
+    let groups: Vec<ParameterGroup> =
+        ["*:vectors,dense", "*embed*:dense", "*head*:dense,step-size=0.5"].map(|text| text.parse().unwrap()).into();
+    for (method, compressor) in [("demo", "dct:8,of=topk:0.1"), ("dion:rank=2", "identity"), ("ef21-muon", "topk:0.1")]
+    {
+        let (algorithm, compressor) = (method.parse().unwrap(), compressor.parse().unwrap());
+        let config = RunConfig { algorithm, compressor, groups: groups.clone(), ..config() };
+        let config = RunConfig::from_toml(&config.to_toml()).unwrap();
+        let trainer = trainer(&config);
+        let units = trainer.trains().group().layout().clone();
+        let matrices = units.parameters().iter().filter(|p| {
+            let rest = p.shape.len() < 2 || p.path.contains("embed") || p.path.contains("head.");
+            let unit = units.units().iter().find(|u| u.range.contains(&p.range.start)).unwrap();
+            assert_eq!(unit.dense, rest, "{method}: {}", p.path);
+            !rest
+        });
+        // Query, key, value, output and two of the perceptron.
+        assert_eq!(matrices.count(), 6);
+        resumes(&config);
+        let other = RunConfig { groups: groups[..2].to_vec(), ..config.clone() };
+        assert!(config.same_run(&other).unwrap_err().to_string().contains("groups"), "{method}");
+    }
+    let nobody = RunConfig { groups: vec!["nobody.*:dense".parse().unwrap()], ..config() };
+    let split = nobody.load_data(&Options::default()).unwrap();
+    assert!(Trainer::with_data(nobody, split).unwrap_err().to_string().contains("nobody.*"));
+}
+
 #[test]
 fn every_method_resumes_to_the_bit() {
     let compressors = ["topk:0.05", "sign:scaled", "identity"].map(|text| text.parse::<AnyCompressor>().unwrap());
@@ -39,24 +90,7 @@ fn every_method_resumes_to_the_bit() {
         let fits = |compressor: &&AnyCompressor| algorithm.check(compressor).is_ok();
         let compressor = compressors.iter().find(fits).unwrap_or_else(|| panic!("{text}")).clone();
         let config = RunConfig { algorithm, compressor, overlap, ..config() };
-        let mut whole = trainer(&config);
-        let mut kept = Snapshot::default();
-        for step in 0..6 {
-            if step == 3 {
-                kept = whole.snapshot().unwrap();
-            }
-            assert!(whole.step().unwrap_or_else(|e| panic!("{}: {e}", config.algorithm)).loss.is_finite());
-        }
-        let mut resumed = trainer(&config);
-        resumed.restore(&kept).unwrap();
-        for _ in 3..6 {
-            resumed.step().unwrap();
-        }
-        let (mut a, mut b) = (whole.snapshot().unwrap(), resumed.snapshot().unwrap());
-        for snapshot in [&mut a, &mut b] {
-            snapshot.numbers.remove("run.seconds"); // wall-clock time is not state
-        }
-        assert_eq!(a, b, "{}", config.algorithm);
+        resumes(&config);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Parameters that are to be treated otherwise than the rest.
 
 use std::ops::{Bound, RangeBounds};
+use std::str::FromStr;
 
+use backburn_compress::text::{Args, TextError};
 use backburn_compress::{ParameterError, Policy};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,13 @@ use serde::{Deserialize, Serialize};
 /// let vectors = ParameterGroup::all().with_rank(0..=1).with_policy(Policy::Dense).with_weight_decay(0.0);
 /// let head = ParameterGroup::matching("head.*").with_step_size(10.0);
 /// # assert!(head.matches("head.weight", 2) && !head.matches("body.head.weight", 2) && vectors.matches("b", 1));
+/// assert_eq!("*:vectors,dense,weight-decay=0".parse::<ParameterGroup>()?, vectors);
+/// assert_eq!("head.*:step-size=10".parse::<ParameterGroup>()?, head);
+/// # Ok::<(), backburn_compress::text::TextError>(())
 /// ```
+///
+/// As text it is `PATHS[:vectors|matrices][,dense|skipped|compressed][,weight-decay=λ][,step-size=FACTOR]`, where vectors
+/// are what has one dimension or none, and matrices all else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterGroup {
@@ -88,7 +96,14 @@ impl ParameterGroup {
         &self.paths
     }
 
-    pub(crate) fn check(&self) -> Result<(), ParameterError> {
+    /// Whether it says nothing but what becomes of gradients.
+    pub fn is_policy(&self) -> bool {
+        self.weight_decay.is_none() && self.step_size.is_none()
+    }
+
+    /// # Errors
+    /// Where a number is out of its range.
+    pub fn check(&self) -> Result<(), ParameterError> {
         let range = |name, value, allowed| Err(ParameterError::Range { name, value, allowed });
         match (self.weight_decay, self.step_size) {
             (Some(decay), _) if !(decay >= 0.0 && decay <= f64::from(f32::MAX)) => {
@@ -99,6 +114,41 @@ impl ParameterGroup {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl FromStr for ParameterGroup {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let mut args = Args::parse(text);
+        let mut group = Self::matching(args.name());
+        if args.name().is_empty() {
+            return Err(TextError::Missing {
+                name: text.into(),
+                argument: "a pattern of paths, as `*` or `head.*`".into(),
+            });
+        }
+        match (args.flag("vectors"), args.flag("matrices")) {
+            (true, true) => return Err(TextError::Refused(format!("`{text}`: nothing is a vector and a matrix"))),
+            (true, false) => group = group.with_rank(0..=1),
+            (false, true) => group = group.with_rank(2..),
+            (false, false) => {}
+        }
+        let named = [("dense", Policy::Dense), ("skipped", Policy::Skipped), ("compressed", Policy::Compressed)];
+        for (word, policy) in named {
+            if args.flag(word) {
+                if group.policy.is_some() {
+                    return Err(TextError::Refused(format!("`{text}`: one of dense, skipped and compressed")));
+                }
+                group = group.with_policy(policy);
+            }
+        }
+        group.weight_decay = args.named("weight-decay")?;
+        group.step_size = args.named("step-size")?;
+        args.finish()?;
+        group.check()?;
+        Ok(group)
     }
 }
 
@@ -170,5 +220,16 @@ mod tests {
         assert_eq!(serde_json::from_str::<ParameterGroup>(&json).unwrap(), groups[1]);
         assert!(ParameterGroup::all().with_step_size(0.0).check().is_err());
         assert!(ParameterGroup::all().with_weight_decay(f64::NAN).check().is_err());
+        assert_eq!("*:vectors,dense".parse(), Ok(ParameterGroup::all().with_rank(0..=1).with_policy(Policy::Dense)));
+        for (text, words) in [
+            ("", "a pattern of paths"),
+            ("*:vectors,matrices", "a vector and a matrix"),
+            ("*:dense,skipped", "one of dense, skipped"),
+            ("*:thick", "unknown option"),
+            ("*:step-size=0", "step-size"),
+        ] {
+            let said = text.parse::<ParameterGroup>().unwrap_err().to_string();
+            assert!(said.contains(words), "{text}: {said}");
+        }
     }
 }

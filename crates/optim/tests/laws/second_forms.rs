@@ -1,5 +1,7 @@
 //! Methods beside a plain second form of each, in f64, compressed by top-k both ways where they are.
 
+use backburn_compress::{Layout, Policy, Scope};
+
 use crate::textbook::narrow;
 use crate::world::*;
 
@@ -169,6 +171,42 @@ fn ef21_muon_is_its_plain_form() {
             }
             w = sum(1.0, &w, 1.0, &top(3, &sum(1.0, &x, -1.0, &w)));
             close(&wide(run.x.as_slice()), &w, 1e-4, &format!("seed {seed}, step {t}"));
+        }
+    }
+}
+
+/// Vectors, embeddings and heads, dense by policy, go through AdamW on their exact mean, whatever becomes of matrices.
+#[test]
+fn what_is_dense_goes_through_adamw() {
+    for (method, decay) in [
+        ("demo:decay=0.9,beta2=0.9,eps=0.01,weight-decay=0.1", 0.1),
+        ("demo:senders,beta2=0.9,eps=0.01", 0.0),
+        ("dion:rank=1,beta2=0.9,eps=0.01,weight-decay=0.1", 0.1),
+        ("dion:rank=2,orth,beta2=0.9,eps=0.01", 0.0),
+        ("ef21-muon:eta=1,beta2=0.9,eps=0.01", 0.0),
+    ] {
+        let mut world = world(7);
+        let shapes = [("head.weight", vec![2, 3], Policy::Dense), ("m", vec![4, 3], Policy::Compressed)];
+        let shapes = shapes.into_iter().chain([("v", vec![5], Policy::Dense)]);
+        let shapes: Vec<_> = shapes.map(|(path, shape, policy)| (path.to_owned(), shape, policy)).collect();
+        world.reshape(shapes.iter().map(|(path, shape, _)| (path.clone(), shape.clone())).collect());
+        world.layout = Layout::build(shapes, Scope::Parameter, 0).unwrap();
+        // What is dense stands at the end, and no coordinate's gradient knows of another's.
+        let (dense, d) = (12, 23);
+        let mut run = world.start(method, if method.starts_with("dion") { "identity" } else { "topk:k=2" }).unwrap();
+        let (mut x, mut m, mut v) = (vec![0.0; d], vec![0.0; d], vec![0.0; d]);
+        for (t, lr) in [0.1, 0.1, 0.05, 0.05, 0.2, 0.02].into_iter().enumerate() {
+            run.whole(lr);
+            let g = mean(&(0..N).map(|w| gradient(&world, w, &x, t as u64)).collect::<Vec<_>>());
+            let weight = |beta: f64| 1.0 - beta.powi(t as i32 + 1);
+            for j in dense..d {
+                m[j] = 0.9 * m[j] + 0.1 * g[j];
+                v[j] = 0.9 * v[j] + 0.1 * g[j] * g[j];
+                let step = m[j] / weight(0.9) / ((v[j] / weight(0.9)).sqrt() + 0.01);
+                x[j] -= lr * (step + decay * x[j]);
+            }
+            close(&wide(&run.x.as_slice()[dense..]), &x[dense..], 1e-4, &format!("{method}, step {t}"));
+            assert!(run.x.as_slice()[..dense].iter().any(|x| *x != 0.0), "{method}");
         }
     }
 }

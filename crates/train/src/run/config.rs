@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use backburn_compress::{AnyCompressor, Scope};
-use backburn_optim::{AnyAlgorithm, DeviceKind, Fragments, Links, Plan, PlanChoice, Preset, SetupError};
+use backburn_optim::{
+    AnyAlgorithm, DeviceKind, Fragments, Links, ParameterGroup, Plan, PlanChoice, Preset, SetupError,
+};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint_every::CheckpointEvery;
@@ -187,8 +189,11 @@ pub struct RunConfig {
     /// Over what length the step sizes run, where that is not the run's own: what a longer run keeps of a shorter one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_length: Option<Length>,
-    /// Step sizes. A table, and so the last of the file.
+    /// Step sizes. A table, and so behind all values.
     pub schedule: Schedule,
+    /// Parameters that are to be treated otherwise than the rest, by path and rank; where several match, the last decides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<ParameterGroup>,
 }
 
 impl Default for RunConfig {
@@ -223,6 +228,7 @@ impl Default for RunConfig {
             checkpoint_every: CheckpointEvery::default(),
             schedule_length: None,
             schedule: Schedule::default(),
+            groups: Vec::new(),
         }
     }
 }
@@ -267,6 +273,11 @@ impl RunConfig {
             return Err(ConfigError::DataDir(path.clone()));
         }
         self.algorithm.check(&self.compressor).map_err(SetupError::from)?;
+        self.groups
+            .iter()
+            .try_for_each(ParameterGroup::check)
+            .map_err(backburn_optim::ModelError::from)
+            .map_err(SetupError::from)?;
         self.check_plan()?;
         self.check_local()?;
         self.link.as_ref().map_or(Ok(()), |link| link.check(self.workers)).map_err(SetupError::from)?;
@@ -336,6 +347,8 @@ impl RunConfig {
         differ("overlap", &self.overlap, &other.overlap);
         differ("workers a machine", &self.machine().unwrap_or(1), &other.machine().unwrap_or(1));
         differ("dense_below", &self.dense_below, &other.dense_below);
+        let groups = |config: &Self| serde_json::to_string(&config.groups).expect("groups are plain data");
+        differ("groups", &groups(self), &groups(other));
         let link = |links: &Option<Links>| links.as_ref().map_or("none".into(), Links::to_string);
         differ("link", &link(&self.link), &link(&other.link));
         if changed.is_empty() { Ok(()) } else { Err(ConfigError::Changed(changed.join("; "))) }
@@ -354,6 +367,11 @@ impl RunConfig {
                 )),
                 false => Ok(()),
             };
+        }
+        if self.groups.iter().any(|group| !group.is_policy()) {
+            return refused(
+                "groups with a weight decay or a step size are the inner optimizer's here, and not the round's: give policies".into(),
+            );
         }
         if self.overlap {
             return refused("`overlap` exchanges every step's gradients, and local steps none: take fragments".into());
@@ -460,7 +478,14 @@ mod tests {
         let config = RunConfig { link: Some("6*100Mbit,20ms;1Mbit,50ms".parse().unwrap()), ..config };
         config.check().unwrap();
         assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
-        assert!(RunConfig { workers: 8, ..config }.check().is_err());
+        assert!(RunConfig { workers: 8, ..config.clone() }.check().is_err());
+        let groups = vec!["*:vectors,dense".parse().unwrap(), "head.*:dense,step-size=0.3".parse().unwrap()];
+        let config = RunConfig { groups, ..config };
+        config.check().unwrap();
+        assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
+        let local =
+            RunConfig { algorithm: "diloco".parse().unwrap(), compressor: "identity".parse().unwrap(), ..config };
+        assert!(local.check().unwrap_err().to_string().contains("give policies"));
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub struct Summary {
     /// Seconds that all exchanges take on the configuration's links, computing not included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_on_link: Option<OnLink>,
+    /// Where workers step by themselves: the seconds that they waited for rounds, over those that they stepped in, since
+    /// this process began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_share: Option<f64>,
     /// Megabytes that the processes of the run have sent to each other in its steps, reports and all: what a network has
     /// carried, but for its own headers. None where there is one process.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -58,6 +58,7 @@ impl Trainer {
             compression_ratio: if so_far.bytes.up > 0.0 { dense / so_far.bytes.up } else { f64::NAN },
             seconds: so_far.seconds,
             seconds_on_link: workers.on_link(),
+            round_share: workers.round_share(),
             megabytes_between: None,
             parameters: workers.group().layout().len() as u64,
             device: workers.device_kind(),

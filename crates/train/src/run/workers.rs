@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
@@ -55,6 +56,9 @@ pub struct Workers {
     loss: f64,
     /// What the last step's exchange takes on the configuration's links, and what all so far do.
     on_link: Option<(OnLink, OnLink)>,
+    /// Seconds of steps that workers take by themselves, and of the rounds in between that they wait for.
+    apart: f64,
+    waited: f64,
     /// What this process wishes, and what has been granted in the last step.
     wish: Wish,
     granted: Wish,
@@ -124,6 +128,7 @@ impl Workers {
             .with_seed(config.seed)
             .with_scope(config.scope)
             .with_dense_below(config.dense_below)
+            .with_groups(config.groups.clone())
             .init_with(mail, &model)?;
         let own = config.inner_optimizer().map(|inner| (inner.optimizer(&model), config.local_steps()));
         let rounds = Rounds::new(group, &model, own, config.fragments.unwrap_or(Fragments::WHOLE))?;
@@ -150,6 +155,8 @@ impl Workers {
             pended: None,
             loss,
             on_link,
+            apart: 0.0,
+            waited: 0.0,
             wish,
             granted: wish,
         })
@@ -248,7 +255,7 @@ impl Workers {
         let Rounds::Local(local) = &mut self.rounds else { unreachable!("the caller has looked") };
         let (train, augment) = (&self.split.train, self.config.augment);
         let mut host = Serving::new(train, &self.shards, &mut self.samplers, augment, &self.device, &self.statistics);
-        let due = local.is_due();
+        let (due, started) = (local.is_due(), Instant::now());
         let gradients = match due {
             true => Ok(None),
             false => local.gradients(outer, |worker, replica| host.gradient(worker, replica, 1)).map(Some),
@@ -265,7 +272,10 @@ impl Workers {
         if let Some(gradients) = gradients {
             local.take(lr, gradients);
         }
+        self.apart += started.elapsed().as_secs_f64();
+        let started = Instant::now();
         let arrived = local.arrive(outer);
+        self.waited += started.elapsed().as_secs_f64();
         self.model = local.model().clone();
         let traffic = match arrived {
             Ok(traffic) => traffic,
@@ -381,6 +391,12 @@ impl Workers {
     /// Seconds that all exchanges so far take there.
     pub fn on_link(&self) -> Option<OnLink> {
         Some(self.on_link?.1)
+    }
+
+    /// Where workers step by themselves: the seconds that they wait for rounds, over those that they step in. What the
+    /// rounds of fragments take while workers compute is not in it.
+    pub fn round_share(&self) -> Option<f64> {
+        (self.apart > 0.0).then(|| self.waited / self.apart)
     }
 
     /// That of the training data.
