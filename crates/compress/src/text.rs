@@ -294,6 +294,34 @@ impl Args {
 }
 
 /// A type that can be an argument, with the words that say what is expected.
+///
+/// ```
+/// use std::str::FromStr;
+///
+/// use backburn_compress::text::{Expected, Form};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Side { Left, Right }
+///
+/// impl FromStr for Side {
+///     type Err = ();
+///     fn from_str(word: &str) -> Result<Self, ()> {
+///         match word {
+///             "left" => Ok(Self::Left),
+///             "right" => Ok(Self::Right),
+///             _ => Err(()),
+///         }
+///     }
+/// }
+///
+/// impl Expected for Side {
+///     const EXPECTED: &'static str = "`left` or `right`";
+/// }
+///
+/// assert_eq!(Side::EXPECTED, "`left` or `right`");
+/// # assert_eq!("right".parse(), Ok(Side::Right));
+/// # let _: Option<Form<Side>> = None;
+/// ```
 pub trait Expected: FromStr {
     /// As in "is not a number".
     const EXPECTED: &'static str;

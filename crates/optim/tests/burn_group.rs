@@ -1,39 +1,14 @@
 //! `Group` on Burn modules.
 
+mod net;
+
 use backburn_compress::{Identity, Scope, TopK};
-use backburn_optim::{CompressedSgd, EfSgd, Group, GroupConfig, RoundError, SetupError, Sgd, StepIsOwned, device};
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use backburn_optim::{CompressedSgd, EfSgd, Group, GroupConfig, RoundError, SetupError, Sgd, StepIsOwned};
 use burn::optim::{AdamWConfig, GradientsParams, SgdConfig};
-use burn::tensor::{Device, Tensor, TensorData};
-
-#[derive(Module, Debug)]
-struct Net {
-    first: Linear,
-    second: Linear,
-}
-
-fn net(device: &Device) -> Net {
-    let net = Net { first: LinearConfig::new(6, 5).init(device), second: LinearConfig::new(5, 3).init(device) };
-    let probe = GroupConfig::new(Sgd::default(), Identity).init(&net).unwrap();
-    let x: Vec<f32> = (0..probe.layout().len()).map(|i| (i as f32 * 0.37).sin()).collect();
-    probe.with_parameters(net, &x).unwrap()
-}
-
-fn grads(net: &Net, worker: usize, step: usize) -> GradientsParams {
-    let device = net.first.weight.val().device();
-    let values: Vec<f32> = (0..24).map(|i| (i as f32 + 10.0 * worker as f32 + step as f32).cos()).collect();
-    let x = Tensor::<1>::from_data(TensorData::new(values, [24]), &device).reshape([4, 6]);
-    let out = net.second.forward(net.first.forward(x).tanh());
-    GradientsParams::from_grads(out.powi_scalar(2).mean().backward(), net)
-}
+use net::{Net, cpu, grads, net};
 
 fn all(net: &Net, n: usize, step: usize) -> Vec<GradientsParams> {
     (0..n).map(|w| grads(net, w, step)).collect()
-}
-
-fn cpu() -> Device {
-    device("auto").unwrap().autodiff()
 }
 
 fn bits(group: &Group, net: &Net) -> Vec<u32> {

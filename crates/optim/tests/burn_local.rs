@@ -1,38 +1,13 @@
 //! Workers that take several steps of a Burn optimizer between two rounds.
 
-use backburn_compress::{AnyCompressor, Identity, TopK};
+mod net;
+
+use backburn_compress::{AnyCompressor, TopK};
 use backburn_optim::{
-    AnyAlgorithm, EfSgd, Fragments, Group, GroupConfig, LocalSteps, OuterSgd, Preset, RoundError, Snapshot, device,
+    AnyAlgorithm, EfSgd, Fragments, Group, GroupConfig, LocalSteps, OuterSgd, Preset, RoundError, Snapshot,
 };
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, MuonConfig, SgdConfig};
-use burn::tensor::{Device, Tensor, TensorData};
-
-#[derive(Module, Debug)]
-struct Net {
-    first: Linear,
-    second: Linear,
-}
-
-fn net(device: &Device) -> Net {
-    let net = Net { first: LinearConfig::new(6, 5).init(device), second: LinearConfig::new(5, 3).init(device) };
-    let probe = GroupConfig::new(EfSgd::new(), Identity).init(&net).unwrap();
-    let x: Vec<f32> = (0..probe.layout().len()).map(|i| (i as f32 * 0.37).sin()).collect();
-    probe.with_parameters(net, &x).unwrap()
-}
-
-fn cpu() -> Device {
-    device("auto").unwrap().autodiff()
-}
-
-fn grads(net: &Net, worker: usize, step: usize) -> GradientsParams {
-    let device = net.first.weight.val().device();
-    let values: Vec<f32> = (0..24).map(|i| (i as f32 + 10.0 * worker as f32 + step as f32).cos()).collect();
-    let x = Tensor::<1>::from_data(TensorData::new(values, [24]), &device).reshape([4, 6]);
-    let out = net.second.forward(net.first.forward(x).tanh());
-    GradientsParams::from_grads(out.powi_scalar(2).mean().backward(), net)
-}
+use burn::optim::{AdamWConfig, ModuleOptimizer, MuonConfig, SgdConfig};
+use net::{Net, cpu, grads, net};
 
 fn outer(method: OuterSgd, compressor: &str, workers: usize, net: &Net) -> Group {
     let compressor: AnyCompressor = compressor.parse().unwrap();

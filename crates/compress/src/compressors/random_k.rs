@@ -1,11 +1,9 @@
-use std::fmt;
 use std::sync::Arc;
 
-use super::{Coding, Sparsity};
+use super::Sparsity;
+use super::sparsity::by_sparsity;
 use crate::class::Class;
 use crate::compressor::Compressor;
-use crate::error::ParameterError;
-use crate::feedback::Feedback;
 use crate::key::Key;
 use crate::layout::Unit;
 use crate::memo::Memo;
@@ -32,40 +30,7 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     parse: |args| Ok(Arc::new(RandomK(Sparsity::parse(args)?))),
 };
 
-impl RandomK {
-    /// Keeps ⌈ratio·d⌉ of a unit's d coordinates, ratio ∈ (0, 1].
-    ///
-    /// # Errors
-    /// Where `ratio` is not in (0, 1].
-    pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
-        Sparsity::ratio(ratio).map(Self)
-    }
-
-    /// Keeps `k` ≥ 1 coordinates of every unit.
-    ///
-    /// # Errors
-    /// Where `k` is 0.
-    pub fn count(k: usize) -> Result<Self, ParameterError> {
-        Sparsity::count(k).map(Self)
-    }
-
-    /// Sends values in this format, or in levels; the rounding error stays in the residual.
-    pub fn with_values(self, values: impl Into<Coding>) -> Self {
-        Self(self.0.with_values(values))
-    }
-}
-
-impl fmt::Display for RandomK {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "randk:{}", self.0)
-    }
-}
-
-impl From<RandomK> for Feedback {
-    fn from(c: RandomK) -> Self {
-        Feedback::new(c)
-    }
-}
+by_sparsity!(RandomK, FORM.name);
 
 impl Compressor for RandomK {
     fn class(&self, unit: &Unit) -> Class {

@@ -10,6 +10,14 @@ use crate::payload::Payload;
 use crate::source::Source;
 
 /// An unbiased compressor, which becomes a contraction when divided by 1 + ω.
+///
+/// ```
+/// use backburn_compress::{Class, Compressor, Natural, Unbiased, Unit};
+///
+/// let unit = Unit::vector("weights", 100);
+/// assert_eq!(Natural.class(&unit), Class::Unbiased(0.125));
+/// assert_eq!(Natural.scaled().class(&unit), Class::Contractive(1.0 / 1.125));
+/// ```
 pub trait Unbiased: Compressor + 'static {
     /// The ω of E‖C(x) − x‖² ≤ ω‖x‖² on this unit.
     fn omega(&self, unit: &Unit) -> f64;

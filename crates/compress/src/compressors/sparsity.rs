@@ -55,3 +55,44 @@ impl fmt::Display for Sparsity {
         write!(f, "{}{}", self.amount, self.values.suffix())
     }
 }
+
+/// What compressors of a [`Sparsity`] alone have in common: constructors, text, and that they stand under feedback.
+macro_rules! by_sparsity {
+    ($compressor:ident, $name:expr) => {
+        impl $compressor {
+            /// Keeps ⌈ratio·d⌉ of a unit's d coordinates, ratio ∈ (0, 1].
+            ///
+            /// # Errors
+            /// Where `ratio` is not in (0, 1].
+            pub fn ratio(ratio: f64) -> Result<Self, $crate::error::ParameterError> {
+                $crate::compressors::Sparsity::ratio(ratio).map(Self)
+            }
+
+            /// Keeps `k` ≥ 1 coordinates of every unit.
+            ///
+            /// # Errors
+            /// Where `k` is 0.
+            pub fn count(k: usize) -> Result<Self, $crate::error::ParameterError> {
+                $crate::compressors::Sparsity::count(k).map(Self)
+            }
+
+            /// Sends values in this format, or in levels; the rounding error stays in the residual.
+            pub fn with_values(self, values: impl Into<$crate::compressors::Coding>) -> Self {
+                Self(self.0.with_values(values))
+            }
+        }
+
+        impl std::fmt::Display for $compressor {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}:{}", $name, self.0)
+            }
+        }
+
+        impl From<$compressor> for $crate::feedback::Feedback {
+            fn from(c: $compressor) -> Self {
+                $crate::feedback::Feedback::new(c)
+            }
+        }
+    };
+}
+pub(super) use by_sparsity;

@@ -1,12 +1,10 @@
-use std::fmt;
 use std::sync::Arc;
 
+use super::Sparsity;
+use super::sparsity::by_sparsity;
 use super::tiled_top_k::TiledTopK;
-use super::{Coding, Sparsity};
 use crate::class::Class;
 use crate::compressor::Compressor;
-use crate::error::ParameterError;
-use crate::feedback::Feedback;
 use crate::key::Key;
 use crate::layout::Unit;
 use crate::memo::Memo;
@@ -47,40 +45,7 @@ pub(super) static FORM: Form<Arc<dyn Compressor>> = Form {
     },
 };
 
-impl TopK {
-    /// Keeps ⌈ratio·d⌉ of a unit's d coordinates, ratio ∈ (0, 1].
-    ///
-    /// # Errors
-    /// Where `ratio` is not in (0, 1].
-    pub fn ratio(ratio: f64) -> Result<Self, ParameterError> {
-        Sparsity::ratio(ratio).map(Self)
-    }
-
-    /// Keeps `k` ≥ 1 coordinates of every unit.
-    ///
-    /// # Errors
-    /// Where `k` is 0.
-    pub fn count(k: usize) -> Result<Self, ParameterError> {
-        Sparsity::count(k).map(Self)
-    }
-
-    /// Sends values in this format, or in levels; the rounding error stays in the residual.
-    pub fn with_values(self, values: impl Into<Coding>) -> Self {
-        Self(self.0.with_values(values))
-    }
-}
-
-impl fmt::Display for TopK {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "topk:{}", self.0)
-    }
-}
-
-impl From<TopK> for Feedback {
-    fn from(c: TopK) -> Self {
-        Feedback::new(c)
-    }
-}
+by_sparsity!(TopK, FORM.name);
 
 impl Compressor for TopK {
     fn class(&self, unit: &Unit) -> Class {

@@ -70,26 +70,39 @@ pub fn orthonormalise(p: &mut [f32], rank: usize) {
     let rows = p.len() / rank;
     let mut columns: Vec<Vec<f64>> =
         (0..rank).map(|r| (0..rows).map(|i| f64::from(p[i * rank + r])).collect()).collect();
-    for r in 0..rank {
-        let (before, rest) = columns.split_at_mut(r);
-        let column = &mut rest[0];
-        let whole = dot(column, column).sqrt();
-        for _ in 0..2 {
-            for b in &*before {
-                let share = dot(b, column);
-                column.iter_mut().zip(b).for_each(|(c, b)| *c -= share * b);
-            }
-        }
-        let left = dot(column, column).sqrt();
-        // What is left of a dependent column is the rounding of the f32 it came from.
-        let scale = if left > 1e-6 * whole && left.is_finite() { 1.0 / left } else { 0.0 };
-        column.iter_mut().for_each(|c| *c *= scale);
-        if scale == 0.0 {
-            column.fill(0.0);
-        }
-    }
+    gram_schmidt(&mut columns);
     for (r, column) in columns.iter().enumerate() {
         column.iter().enumerate().for_each(|(i, c)| p[i * rank + r] = *c as f32);
+    }
+}
+
+/// The same for the rows of a Qᵀ, rank × columns.
+pub fn orthonormalise_rows(q: &mut [f32], rank: usize) {
+    let columns = q.len() / rank;
+    let mut rows: Vec<Vec<f64>> =
+        q.chunks_exact(columns).map(|row| row.iter().map(|x| f64::from(*x)).collect()).collect();
+    gram_schmidt(&mut rows);
+    q.iter_mut().zip(rows.iter().flatten()).for_each(|(q, x)| *q = *x as f32);
+}
+
+fn gram_schmidt(vectors: &mut [Vec<f64>]) {
+    for r in 0..vectors.len() {
+        let (before, rest) = vectors.split_at_mut(r);
+        let vector = &mut rest[0];
+        let whole = dot(vector, vector).sqrt();
+        for _ in 0..2 {
+            for b in &*before {
+                let share = dot(b, vector);
+                vector.iter_mut().zip(b).for_each(|(c, b)| *c -= share * b);
+            }
+        }
+        let left = dot(vector, vector).sqrt();
+        // What is left of a dependent one is the rounding of the f32 it came from.
+        let scale = if left > 1e-6 * whole && left.is_finite() { 1.0 / left } else { 0.0 };
+        vector.iter_mut().for_each(|c| *c *= scale);
+        if scale == 0.0 {
+            vector.fill(0.0);
+        }
     }
 }
 

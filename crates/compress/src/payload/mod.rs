@@ -17,6 +17,7 @@ mod low_rank;
 mod mean;
 mod packed;
 mod prepared;
+mod rans;
 mod signs;
 mod sketch;
 mod sparse;

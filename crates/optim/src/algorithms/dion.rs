@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use backburn_compress::low_rank::{first_q, orthonormalise};
+use backburn_compress::low_rank::{first_q, orthonormalise, orthonormalise_rows};
 use backburn_compress::payload::LowRank;
 use backburn_compress::text::{Expected, Form};
 use backburn_compress::{Key, Layout, Memo, Message, Note, ParameterError, Payload, Unit, Vector, mean_at};
@@ -200,10 +200,7 @@ impl Dion {
     fn next_q(&self, matrix: &Matrix<'_>, mut r: Vec<f32>, q: &[f32]) -> Vec<f32> {
         let (rank, columns) = (matrix.rank, matrix.columns);
         if self.orth {
-            let mut turned: Vec<f32> =
-                (0..columns).flat_map(|j| (0..rank).map(move |k| (k, j))).map(|(k, j)| r[k * columns + j]).collect();
-            orthonormalise(&mut turned, rank);
-            r = (0..rank).flat_map(|k| (0..columns).map(move |j| (k, j))).map(|(k, j)| turned[j * rank + k]).collect();
+            orthonormalise_rows(&mut r, rank);
         }
         for (r, q) in r.chunks_exact_mut(columns).zip(q.chunks_exact(columns)) {
             let norm = r.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();

@@ -3,6 +3,7 @@
 mod file;
 mod membership;
 mod persist;
+mod pieces;
 mod snapshot;
 
 pub(crate) use persist::LOCAL;

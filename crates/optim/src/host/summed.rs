@@ -2,11 +2,10 @@
 
 use backburn_compress::Message;
 
-use crate::host::careful;
 use crate::host::encoded::Encoded;
 use crate::host::envelope::{open_sum, seal_sum};
 use crate::host::mail::{At, Heard, Letter};
-use crate::{MailError, RoundError, Transport};
+use crate::host::{MailError, RoundError, Transport, careful};
 
 /// What this process adds to the sum.
 struct Addends {

@@ -39,6 +39,39 @@ impl fmt::Display for Owner {
 }
 
 /// Visits every piece of a state, by name. Names must not change: files hold them.
+///
+/// ```
+/// use backburn_compress::{Layout, Memo, Vector};
+/// use backburn_optim::{Role, State, Visitor};
+///
+/// /// A step counter and a mean of gradients.
+/// #[derive(Clone)]
+/// struct Own(u64, Vector);
+///
+/// impl State for Own {
+///     fn visit(&mut self, visitor: &mut dyn Visitor, _: &Layout) {
+///         visitor.count("steps", &mut self.0);
+///         visitor.vector("mean", Role::Momentum, &mut self.1);
+///     }
+/// }
+///
+/// /// How many floats a state holds.
+/// struct Floats(usize);
+///
+/// impl Visitor for Floats {
+///     fn vector(&mut self, _: &str, _: Role, x: &mut Vector) {
+///         self.0 += x.len();
+///     }
+///     fn scalar(&mut self, _: &str, _: &mut f64) {}
+///     fn count(&mut self, _: &str, _: &mut u64) {}
+///     fn memos(&mut self, _: &str, _: &mut Vec<Memo>) {}
+/// }
+///
+/// let mut floats = Floats(0);
+/// Own(3, Vector::zeros(5)).visit(&mut floats, &Layout::flat(5)?);
+/// assert_eq!(floats.0, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Visitor {
     /// What follows belongs to this owner.
     fn enter(&mut self, owner: Owner) {

@@ -17,6 +17,16 @@ pub enum NotTaken {
 }
 
 /// What compressors a method takes.
+///
+/// ```
+/// use backburn_compress::Feedback;
+/// use backburn_optim::{Plain, Takes};
+///
+/// // As a method's `type Takes` says.
+/// assert!(Plain::parsed("sign".parse()?).is_ok());
+/// assert!(Feedback::parsed("sign".parse()?).unwrap_err().to_string().contains("sign:scaled"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Takes: Sized + Send + Sync {
     /// Takes a parsed compressor.
     ///

@@ -21,6 +21,56 @@ use crate::record::{Claim, Curve, Recorder, Results};
 ///
 /// An implementation says what its curves are and runs one of them; whatever is shown afterwards,
 /// claims included, is a function of the recorded rows alone.
+///
+/// ```
+/// use backburn_reproduce::figure::{Axis, Figure, Panel};
+/// use backburn_reproduce::judge::Exact;
+/// use backburn_reproduce::{About, Claim, Curve, Experiment, Metric, Recorder, ReproduceError, Results, Setup};
+///
+/// const DISTANCE: Metric = Metric::new("distance");
+///
+/// /// x ← x/2.
+/// struct Halving;
+///
+/// impl Experiment for Halving {
+///     fn about(&self) -> About {
+///         About { name: "halving", title: "x goes to 0", source: "folklore", claims: &["x goes to 0"], time: ["1 s", "1 s"] }
+///     }
+///
+///     fn curves(&self, _: &Setup) -> Vec<Curve> {
+///         vec![Curve::new("from 1", "halving", "sgd", "identity", 0.5)]
+///     }
+///
+///     fn seeds(&self, _: &Setup) -> u64 {
+///         1
+///     }
+///
+///     fn settings(&self, setup: &Setup) -> Vec<(&'static str, String)> {
+///         vec![("steps", setup.scale.pick(10u64, 20, 20).to_string())]
+///     }
+///
+///     fn run(&self, curve: &Curve, _: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+///         let (steps, mut x) = (setup.scale.pick(10u64, 20, 20), 1.0);
+///         for step in 0..steps {
+///             out.tick(step, steps)?;
+///             x -= curve.lr * x;
+///             out.record(DISTANCE, step as f64, x);
+///         }
+///         Ok(())
+///     }
+///
+///     fn claims(&self, results: &Results) -> Vec<Claim> {
+///         let last = results.last("from 1", "halving", DISTANCE);
+///         vec![Claim::about("x goes to 0", "folklore").part("", Exact::at_most("2^-10", 1e-3), last).judged()]
+///     }
+///
+///     fn figure(&self, results: &Results) -> Figure {
+///         let panel = |group: &str| Panel::of(results, group, DISTANCE, Axis::linear("step"), Axis::log("x"));
+///         Figure::of_groups(results, 1, panel)
+///     }
+/// }
+/// # assert_eq!(Halving.about().name, "halving");
+/// ```
 pub trait Experiment: Send + Sync {
     /// Name, source, claims, time.
     fn about(&self) -> About;

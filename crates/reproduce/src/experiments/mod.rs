@@ -11,6 +11,7 @@ mod counterexample_2;
 mod counterexample_3;
 mod density;
 mod ef21_divergence;
+mod estimators;
 mod local_steps;
 mod logistic_batch;
 mod logistic_workers;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use backburn_compress::{Key, Philox, Stream};
 
+use super::estimators::{Compensation, Estimator, LEVELS, Map, SHARES};
 use crate::error::ReproduceError;
 use crate::experiment::{About, Experiment, Setup, Table};
 use crate::figure::{Axis, Figure, Line, Panel, Point};
@@ -18,136 +19,6 @@ use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, mean, quanti
 use crate::words::short;
 
 pub(super) struct VarianceReduced;
-
-/// A_t.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Estimator {
-    Momentum,
-    Storm,
-    Igt,
-    Root,
-}
-
-impl Estimator {
-    const ALL: [Self; 4] = [Self::Momentum, Self::Storm, Self::Igt, Self::Root];
-    /// Those with an α of their own.
-    const WITH_ALPHA: [Self; 3] = [Self::Momentum, Self::Storm, Self::Igt];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Momentum => "momentum",
-            Self::Storm => "STORM",
-            Self::Igt => "IGT",
-            Self::Root => "ROOT-SGD",
-        }
-    }
-
-    /// As the algorithm's text has it.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Momentum => "momentum",
-            Self::Storm => "storm",
-            Self::Igt => "igt",
-            Self::Root => "root",
-        }
-    }
-
-    fn form(self, compensation: Compensation, alpha: f64) -> String {
-        let one = if compensation == Compensation::One { ",one-step" } else { "" };
-        match self {
-            Self::Root => format!("ecx:estimator=root{one}"),
-            _ => format!("ecx:alpha={alpha},estimator={}{one}", self.key()),
-        }
-    }
-}
-
-/// How a compression error comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compensation {
-    /// There is none.
-    Uncompressed,
-    One,
-    Two,
-}
-
-impl Compensation {
-    const ALL: [Self; 3] = [Self::Uncompressed, Self::One, Self::Two];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Uncompressed => "uncompressed",
-            Self::One => "one-step",
-            Self::Two => "ErrorCompensatedX",
-        }
-    }
-
-    fn compressor(self, map: Map, strength: f64) -> String {
-        if self == Self::Uncompressed { "identity".into() } else { map.compressor(strength) }
-    }
-
-    /// The level of a cell, at x = k/d, or s.
-    fn level(self) -> Metric {
-        match self {
-            Self::Uncompressed => Metric::new("level, uncompressed"),
-            Self::One => Metric::new("level, one-step"),
-            Self::Two => Metric::new("level, ErrorCompensatedX"),
-        }
-    }
-
-    /// The distance of a cell to the uncompressed run, at x = k/d.
-    fn apart(self) -> Metric {
-        match self {
-            Self::Two => Metric::new("distance to uncompressed, ErrorCompensatedX"),
-            _ => Metric::new("distance to uncompressed, one-step"),
-        }
-    }
-}
-
-/// What compresses the cells of a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Map {
-    /// The largest coordinates: the others wait.
-    TopK,
-    /// Drawn coordinates: for one mask the second moment of the errors is known.
-    RandomK,
-    /// Every coordinate is sent at every step, rounded.
-    Quantised,
-}
-
-impl Map {
-    const ALL: [Self; 3] = [Self::TopK, Self::RandomK, Self::Quantised];
-
-    fn group(self) -> &'static str {
-        match self {
-            Self::TopK => "quadratics",
-            Self::RandomK => "quadratics, random-k",
-            Self::Quantised => "quadratics, quantised",
-        }
-    }
-
-    fn strengths(self) -> &'static [f64] {
-        match self {
-            Self::TopK | Self::RandomK => &SHARES,
-            Self::Quantised => &LEVELS,
-        }
-    }
-
-    fn compressor(self, strength: f64) -> String {
-        match self {
-            Self::TopK => format!("topk:{strength}"),
-            Self::RandomK => format!("randk:{strength}"),
-            Self::Quantised => format!("qsgd:s={strength},scaled"),
-        }
-    }
-
-    fn cell(self, strength: f64) -> String {
-        match self {
-            Self::TopK => format!("top-k {} %", 100.0 * strength),
-            Self::RandomK => format!("random-k {} %", 100.0 * strength),
-            Self::Quantised => format!("QSGD, s = {strength}"),
-        }
-    }
-}
 
 /// How a mean square of ErrorCompensatedX's errors goes on from itself, at its own unit root: they stay bounded under
 /// random-k where it is below 1. With q = 1 − k/d a coordinate waits, δ_t = A + (2−α)δ_{t−1} − (1−α)δ_{t−2}, and is 0
@@ -163,11 +34,8 @@ const ALPHA: f64 = 0.1;
 const KEPT: f64 = 0.6;
 const LOGISTIC: &str = "full-batch logistic regression";
 const RATE: &str = "quadratics with noise";
-/// α and k/d of the map.
+/// α of the map.
 const ALPHAS: [f64; 6] = [0.05, 0.1, 0.2, 0.35, 0.5, 0.8];
-const SHARES: [f64; 4] = [0.8, 0.6, 0.3, 0.1];
-/// s of QSGD.
-const LEVELS: [f64; 2] = [16.0, 4.0];
 /// [`growth`] between these is left open: there the second moment is finite and its noise is not.
 const STABLE: f64 = 0.95;
 const UNSTABLE: f64 = 1.05;

@@ -3,6 +3,37 @@
 use backburn_compress::Philox;
 
 /// f = (1/n) Σ f_i, of which worker i sees stochastic gradients.
+///
+/// ```
+/// use backburn_compress::Philox;
+/// use backburn_reproduce::problems::Problem;
+///
+/// /// f_i(x) = ½‖x − i‖², of which a worker sees the gradient with noise.
+/// struct Bowls;
+///
+/// impl Problem for Bowls {
+///     fn dimension(&self) -> usize {
+///         2
+///     }
+///
+///     fn gradient(&self, worker: usize, x: &[f32], random: &mut Philox, g: &mut [f32]) {
+///         self.exact(worker, x, g);
+///         g.iter_mut().for_each(|g| *g += random.normal());
+///     }
+///
+///     fn exact(&self, worker: usize, x: &[f32], g: &mut [f32]) {
+///         g.iter_mut().zip(x).for_each(|(g, x)| *g += x - worker as f32);
+///     }
+///
+///     fn loss(&self, worker: usize, x: &[f32]) -> f64 {
+///         x.iter().map(|x| f64::from(x - worker as f32).powi(2)).sum::<f64>() / 2.0
+///     }
+/// }
+///
+/// // The mean over three workers is least at 1.
+/// assert_eq!(Bowls.squared_gradient(3, &[1.0, 1.0]), 0.0);
+/// assert!(Bowls.objective(3, &[1.0, 1.0]) < Bowls.objective(3, &[1.0, 1.1]));
+/// ```
 pub trait Problem: Send + Sync {
     /// d.
     fn dimension(&self) -> usize;

@@ -9,6 +9,25 @@ use super::trainer::Trainer;
 use crate::session::Step;
 
 /// Follows a run. The default shows nothing.
+///
+/// ```
+/// use backburn_train::run::Reporter;
+/// use backburn_train::session::Step;
+///
+/// /// The losses, for a plot of one's own.
+/// #[derive(Default)]
+/// struct Losses(Vec<f64>);
+///
+/// impl Reporter for Losses {
+///     fn stepped(&mut self, step: &Step, _: u64) {
+///         self.0.push(step.loss);
+///     }
+/// }
+///
+/// let mut losses = Losses::default(); // for `Run::run`
+/// losses.stepped(&Step { number: 0, lr: 0.1, loss: 2.5, bytes: Default::default(), skipped: false }, 10);
+/// assert_eq!(losses.0, [2.5]);
+/// ```
 pub trait Reporter {
     /// The data is there and the model is built.
     fn started(&mut self, trainer: &Trainer) {

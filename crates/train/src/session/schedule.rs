@@ -92,6 +92,22 @@ pub enum ScheduleError {
 }
 
 /// γ_t of a session.
+///
+/// ```
+/// use backburn_train::session::{Schedule, StepSizes};
+///
+/// /// Half a cosine.
+/// struct Cosine(f64);
+///
+/// impl StepSizes for Cosine {
+///     fn at(&self, step: u64, steps: u64) -> f64 {
+///         self.0 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()) / 2.0
+///     }
+/// }
+///
+/// assert_eq!(Cosine(0.1).at(0, 10), 0.1);
+/// assert_eq!(Schedule::constant(0.1).at(7, 10), 0.1);
+/// ```
 pub trait StepSizes: Send {
     /// γ at `step` of `steps`.
     fn at(&self, step: u64, steps: u64) -> f64;

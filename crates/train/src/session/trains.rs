@@ -74,6 +74,47 @@ pub trait Trains {
 }
 
 /// A training that can be kept, and gone on with as if it had never stopped.
+///
+/// ```
+/// use backburn_optim::{Bytes, Snapshot, SnapshotError};
+/// use backburn_train::session::{Keeps, Schedule, Session, Stepped, Trains};
+///
+/// struct Halves(f64);
+///
+/// impl Trains for Halves {
+///     type Error = SnapshotError;
+///
+///     fn step(&mut self, _: u64, _: f64) -> Result<Stepped, SnapshotError> {
+///         self.0 /= 2.0;
+///         Ok(Stepped { loss: self.0, bytes: Bytes::default() })
+///     }
+///
+///     fn is_non_finite(_: &SnapshotError) -> bool {
+///         false
+///     }
+/// }
+///
+/// impl Keeps for Halves {
+///     fn snapshot(&mut self) -> Result<Snapshot, SnapshotError> {
+///         let mut snapshot = Snapshot::default();
+///         snapshot.set_real("x", self.0);
+///         Ok(snapshot)
+///     }
+///
+///     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+///         self.0 = snapshot.real("x")?;
+///         Ok(())
+///     }
+/// }
+///
+/// let session = || Session::new(Halves(1.0), Schedule::constant(1.0), 4);
+/// let (mut first, mut second) = (session(), session());
+/// first.step()?;
+/// second.restore(&first.snapshot()?)?;
+/// second.step()?;
+/// assert_eq!((second.trains().0, second.progress()), (0.25, (2, 4)));
+/// # Ok::<(), SnapshotError>(())
+/// ```
 pub trait Keeps: Trains<Error: From<SnapshotError>> {
     /// All its state, exactly; nothing in it begins with `run.`, which is the session's.
     ///

@@ -7,6 +7,23 @@ use super::stepping::Session;
 use super::trains::Trains;
 
 /// Follows a session from step to step. The default lets it go on, and keeps nothing.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use backburn_train::session::{Session, Trains, Watch};
+///
+/// /// Stops before this step.
+/// struct Until(u64);
+///
+/// impl<T: Trains> Watch<T> for Until {
+///     type Error = T::Error;
+///
+///     fn before(&mut self, session: &mut Session<T>) -> Result<ControlFlow<()>, T::Error> {
+///         Ok(if session.progress().0 < self.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+///     }
+/// }
+/// ```
 pub trait Watch<T: Trains> {
     /// What can go wrong in watching; a step's own errors are among it.
     type Error: From<T::Error>;

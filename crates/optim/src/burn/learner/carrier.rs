@@ -8,6 +8,19 @@ use ::burn::train::ClassificationOutput;
 use crate::host::{Transport, TransportError};
 
 /// What a model says of a batch, as bytes: so the metrics of every rank are those of all.
+///
+/// ```
+/// use backburn_optim::learner::Carried;
+/// use burn::tensor::{Device, Int, Tensor};
+/// use burn::train::ClassificationOutput;
+///
+/// let device = Device::default();
+/// let logits = Tensor::<2>::from_floats([[0.5, 1.5], [2.5, 3.5]], &device);
+/// let said = ClassificationOutput::new(Tensor::<1>::from_floats([0.25], &device), logits, Tensor::<1, Int>::from_ints([1, 0], &device));
+/// let heard = ClassificationOutput::from_bytes(&said.to_bytes(), &device).unwrap();
+/// assert_eq!(heard.output.into_data(), said.output.into_data());
+/// assert!(ClassificationOutput::from_bytes(&[1, 2, 3], &device).is_none());
+/// ```
 pub trait Carried: Sized {
     /// What metrics read of it.
     fn to_bytes(&self) -> Vec<u8>;

@@ -24,6 +24,25 @@ pub struct Reading {
 }
 
 /// What metrics read: the [`Meter`] of a [`GroupStrategy`](super::GroupStrategy), the [`Probe`] of an optimizer.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use backburn_optim::Bytes;
+/// use backburn_optim::learner::{BytesMetric, Metered, Reading};
+///
+/// /// A loop of one's own, which has sent a hundred bytes a step.
+/// struct Own;
+///
+/// impl Metered for Own {
+///     fn reading(&self) -> Reading {
+///         Reading { steps: 3, bytes: Bytes { up: 300.0, down: 0.0 }, ..Reading::default() }
+///     }
+/// }
+///
+/// let metric = BytesMetric::up(Arc::new(Own)); // for `metric_train_numeric`
+/// # let _ = metric;
+/// ```
 pub trait Metered: Send + Sync {
     /// The sums so far.
     fn reading(&self) -> Reading;

@@ -16,6 +16,26 @@ pub struct GroupProgress {
 }
 
 /// Follows a training from step to step.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use backburn_optim::learner::{Follower, GroupProgress};
+///
+/// /// Stops where a worker has sent so many bytes.
+/// struct Budget(f64);
+///
+/// impl Follower for Budget {
+///     fn at(&self, progress: &GroupProgress) -> ControlFlow<()> {
+///         if progress.bytes.up < self.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+///     }
+/// }
+///
+/// let mut progress = GroupProgress { epoch: 1, steps: 0, bytes: Default::default() };
+/// assert!(Budget(1e6).at(&progress).is_continue());
+/// progress.bytes.up = 2e6;
+/// assert!(Budget(1e6).at(&progress).is_break());
+/// ```
 pub trait Follower: Send + Sync {
     /// A step is about to begin, or an epoch's last one was taken. `Break` stops the training before the
     /// step, and what was done of its epoch is lost.

@@ -72,6 +72,16 @@ pub struct Finding {
 }
 
 /// A test, with all that it requires.
+///
+/// ```
+/// use backburn_reproduce::judge::{Exact, Test};
+/// use backburn_reproduce::{Claim, Verdict};
+///
+/// let test = Exact::at_most("largest difference", 1e-6);
+/// assert_eq!(test.judge(&0.0, 1).verdict, Verdict::Holds);
+/// let claim = Claim::about("nothing is lost", "Algorithm 2").part("", test, Some(0.5)).judged();
+/// assert_eq!(claim.verdict, Some(Verdict::Fails));
+/// ```
 pub trait Test {
     /// What it judges.
     type Evidence;
