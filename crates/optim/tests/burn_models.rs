@@ -3,7 +3,7 @@
 use backburn_compress::{Identity, Scope, TopK};
 use backburn_optim::{
     EfSgd, EfSgdConfig, Group, GroupConfig, ModelError, ParameterGroup, RoundError, SetupError, Sgd, Snapshot,
-    SnapshotError, device,
+    SnapshotError, device, mean_of_nodes,
 };
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
@@ -428,6 +428,44 @@ fn what_a_parameters_own_type_does_not_hold_is_refused() {
         assert_eq!((probe.rejected(), probe.steps()), (1, 1));
         let moved = optim.step(1.0, model.clone(), grads(held));
         assert!(values(&moved.a)[0].is_finite() && values(&moved.a) != values(&model.a), "{name}");
+    }
+}
+
+#[test]
+fn no_node_under_gossip_leaves_its_parameters_type() {
+    // Pins the same where every worker has an x of its own, of which the model gets the mean: one that leaves is enough,
+    // whether the gradient or its neighbours take it there.
+    let whole = [f32::MAX, -0.1];
+    for n in 1..=64 {
+        assert_eq!(mean_of_nodes(vec![&whole[..]; n].into_iter()).as_slice(), whole, "{n}");
+    }
+    let cases = [
+        (DType::F16, 60000.0, -5500.0, -5600.0),
+        (DType::BF16, 3.38e38, -1e36, -2e36),
+        (DType::F32, 3.38e38, -2e36, -4e36),
+    ];
+    for (dtype, x, held, not) in cases {
+        let model = Two { a: typed(&[x, 1.0], dtype), b: param(&[1.0]) };
+        let config = GroupConfig::any("beer:gossip=0.5".parse().unwrap(), "identity".parse().unwrap());
+        let mut group = config.with_workers(3).init(&model).unwrap();
+        let grads = |all: [f32; 3]| all.map(|g| of(&[(&model.a, &[g, 0.0]), (&model.b, &[1.0])])).into_iter().collect();
+        let before = group.snapshot(&model).unwrap();
+        for gradients in [[not; 3], [0.0, not, 0.0]] {
+            let error = group.round(1.0, &model, grads(gradients)).unwrap_err();
+            assert!(error.is_rejected() && error.is_divergence(), "{error}");
+            match (&error, dtype) {
+                (RoundError::Overflow { path, .. }, DType::F32) => assert_eq!(path, "a"),
+                (RoundError::Outgrown { outgrown, .. }, _) => assert_eq!(outgrown.path, "a"),
+                _ => panic!("{dtype:?}: {error}"),
+            }
+            assert_eq!(group.snapshot(&model).unwrap(), before, "{dtype:?}");
+        }
+        let moved = group.round(1.0, &model, grads([held; 3])).unwrap().apply(model.clone());
+        let a = values(&moved.a);
+        assert!(a[0] > x && a[0].is_finite() && values(&moved.b) == [0.0], "{dtype:?}: {a:?}");
+        // The tracked gradient goes on where it went.
+        let error = group.round(1.0, &moved, grads([held; 3])).unwrap_err();
+        assert!(error.is_rejected() && error.is_divergence(), "{dtype:?}: {error}");
     }
 }
 

@@ -4,7 +4,7 @@ use backburn_compress::{Message, Payload, Vector, message_bytes};
 
 use crate::host::careful::{self, LOUD};
 use crate::host::cluster::{Cluster, Frame, States, View};
-use crate::host::decided::Decided;
+use crate::host::decided::{Change, Decided};
 use crate::host::mail::{At, Heard, Letter, Mail};
 use crate::host::serving::{Gradient, Host, Served};
 use crate::host::silence::Silence;
@@ -25,7 +25,9 @@ impl<M: Mail> Cluster<M> {
         let absent = || frame.seats.clone().map(|_| None).collect();
         let served = if mail.is_late() { Ok(absent()) } else { serve_first(frame, states, lr, x, host) };
         let room = host.room();
-        let loud = served.as_ref().is_ok_and(|served| is_loud(states, lr, served, room));
+        // A node's x may leave a narrow type by what its neighbours say, so that there no round is taken for granted.
+        let narrow = frame.algorithm.is_gossip() && room < f64::INFINITY;
+        let loud = narrow || served.as_ref().is_ok_and(|served| is_loud(states, lr, served, room));
         // One vote in ordinary steps: a second one tells those that cannot go on from those that are careful.
         let (careful, slow) = match mail.muster(served.is_ok() && !loud) {
             Ok((all, slow)) => (!all, slow),
@@ -48,17 +50,16 @@ impl<M: Mail> Cluster<M> {
     }
 }
 
-/// The x that stands for all nodes where one is wanted; summed in their order.
+/// The x that stands for all nodes where one is wanted; summed in their order, in f64, so that the mean of finite
+/// numbers is finite and that of equal ones is theirs.
 pub fn mean_of_nodes<'a>(nodes: impl ExactSizeIterator<Item = &'a [f32]>) -> Vector {
-    let n = nodes.len() as f32;
-    let mut mean = Vector::new();
+    let n = nodes.len() as f64;
+    let mut sum: Vec<f64> = Vec::new();
     for node in nodes {
-        if mean.is_empty() {
-            mean = Vector::zeros(node.len());
-        }
-        mean.as_mut_slice().iter_mut().zip(node).for_each(|(x, y)| *x += y / n);
+        sum.resize(node.len(), 0.0);
+        sum.iter_mut().zip(node).for_each(|(s, x)| *s += f64::from(*x));
     }
-    mean
+    sum.into_iter().map(|s| (s / n) as f32).collect::<Vec<_>>().into()
 }
 
 /// How a round fails once workers have begun.
@@ -481,7 +482,7 @@ impl<'a, M: Mail> Step<'a, M> {
         let step = self.states.step;
         let x = || if self.x.len() == layout.len() { Some(self.x.clone()) } else { host.x() };
         let checked = careful::check_move(&decided[0].moved, self.lr, step, layout, x).and_then(|bound| {
-            // Nodes' own x are of f32.
+            // Nodes' own x are looked at once they have moved.
             if gossip || bound < self.room {
                 return Ok(());
             }
@@ -510,6 +511,7 @@ impl<'a, M: Mail> Step<'a, M> {
         }
         if self.careful {
             let whole = careful::check_states(self.states, seats.start, step, layout);
+            let whole = whole.and_then(|()| self.check_nodes(host));
             agree(self.mail, whole).map_err(End::Rejected)?;
         }
         self.states.step += 1;
@@ -525,6 +527,16 @@ impl<'a, M: Mail> Step<'a, M> {
             layout: layout.clone(),
             mean: self.mean_node(),
         })
+    }
+
+    /// Refuses a node's x that would not be finite where the host keeps it.
+    fn check_nodes(&self, host: &mut dyn Host) -> Result<(), RoundError> {
+        if self.room == f64::INFINITY {
+            return Ok(());
+        }
+        let step = self.states.step;
+        let outgrown = self.states.nodes.iter().find_map(|x| host.outgrown(&Change::To(x.clone())));
+        outgrown.map_or(Ok(()), |outgrown| Err(RoundError::Outgrown { step, outgrown }))
     }
 
     /// The mean of this process's nodes, under gossip.

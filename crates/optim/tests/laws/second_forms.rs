@@ -41,6 +41,26 @@ fn gradient(world: &World, w: usize, x: &[f64], t: u64) -> Vector {
 }
 
 #[test]
+fn neolithic_is_the_bidirectional_method_with_fcc_both_ways() {
+    // Pins that all of its rounds are sent: where gradients are exact, minibatches make no difference beside it.
+    for (rounds, form) in [(1, "topk:k=2"), (3, "topk:k=1"), (2, "randk:k=2")] {
+        let mut world = world(rounds);
+        world.noise = 0.0;
+        let momentum = "momentum=0.5,weight-decay=0.1";
+        let mut run = world.start(&format!("neolithic:rounds={rounds},{momentum}"), form).unwrap();
+        let fcc = format!("fcc:rounds={rounds},of={form}");
+        let mut second = world.start(&format!("ef-sgd-bidirectional:{momentum}"), &fcc).unwrap();
+        for (t, lr) in [0.1, 0.1, 0.0, 0.02, 0.3].into_iter().enumerate() {
+            run.whole(lr);
+            second.whole(lr);
+            let what = format!("{rounds} rounds of {form}, step {t}");
+            close(&wide(run.x.as_slice()), &wide(second.x.as_slice()), 1e-5, &what);
+        }
+        assert_eq!(run.bytes, second.bytes);
+    }
+}
+
+#[test]
 fn demo_is_its_plain_form() {
     for seed in 0..4 {
         let world = world(seed);
