@@ -36,7 +36,19 @@
 
 pub use backburn_optim::{DeviceError, DeviceKind, device};
 
-/// What nearly every program needs.
+/// What nearly every program needs. No name in it is one of Burn's prelude, which stands beside it in every program:
+///
+/// ```
+/// use backburn::prelude::*;
+/// use burn::prelude::*;
+///
+/// type All = (
+///     (AnyAlgorithm, Ef21Sgdm, EfSgd, Sgd),
+///     (AnyCompressor, RandomK, ScaledSign, TopK),
+///     (Bytes, EfSgdConfig, Group, GroupConfig, RoundError, Scope),
+/// );
+/// fn burns<M: Module>(_: M, _: Tensor<1>, _: &Device, _: Option<All>) {}
+/// ```
 pub mod prelude {
     pub use backburn_compress::{AnyCompressor, RandomK, ScaledSign, Scope, TopK};
     pub use backburn_optim::{AnyAlgorithm, Bytes, Ef21Sgdm, EfSgd, EfSgdConfig, Group, GroupConfig, RoundError, Sgd};

@@ -160,3 +160,130 @@ fn products_of_matrices_are_the_plain_sums() {
         }
     }
 }
+
+#[test]
+fn the_largest_are_those_of_a_plain_sort() {
+    // Pins the choice where magnitudes lie so close that it takes more than one look, and among equal ones.
+    let spread = |base: u32, width: u32, n: usize| -> Vec<f32> {
+        let mut random = backburn_compress::Philox::new(u64::from(base ^ width));
+        let sign = |i: usize| if i.is_multiple_of(3) { -1.0 } else { 1.0 };
+        (0..n).map(|i| f32::from_bits(base + random.below(width)) * sign(i)).collect()
+    };
+    let one = 1.0f32.to_bits();
+    let mut outlier = spread(one, 5000, 3000);
+    outlier[1234] = 1e20;
+    let inputs = [
+        spread(one, 1 << 22, 3000),
+        spread(one, 5000, 20_000),
+        spread(one, 300, 20_000),
+        spread(one, 3, 9000),
+        spread(0, 900, 9000),
+        spread(one, 1, 9000),
+        outlier,
+        normal(9000, 3),
+        normal(70_000, 5),
+    ];
+    for (i, x) in inputs.iter().enumerate() {
+        let mut order: Vec<usize> = (0..x.len()).collect();
+        order.sort_by(|a, b| x[*b].abs().total_cmp(&x[*a].abs()).then(a.cmp(b)));
+        let unit = Unit::vector("v", x.len());
+        // The guess of one count is of no use for the next.
+        let mut memo = Memo::default();
+        for k in [1, 7, 90, 91, 91, x.len() / 5, x.len() / 4, x.len() / 3, x.len() - 1, x.len(), 3] {
+            let c = AnyCompressor::new(TopK::count(k).unwrap());
+            let y = c.compress(Source::still(x), &unit, &key(1), &mut memo).decode();
+            let mut plain = vec![0.0; x.len()];
+            order[..k].iter().for_each(|j| plain[*j] = x[*j]);
+            assert!(y == plain, "input {i}, k = {k}");
+        }
+    }
+}
+
+#[test]
+fn every_tile_keeps_its_own_largest() {
+    let x = normal(8 * 12, 6);
+    let unit = Unit::tensor("m", &[8, 12]);
+    let c: AnyCompressor = "topk:3/16,tiles".parse().unwrap();
+    let of = |unit: &Unit| c.compress(Source::still(&x), unit, &key(1), &mut Memo::default()).decode();
+    let plain = |tiles: Vec<Vec<usize>>, k: usize| {
+        let mut y = vec![0.0; x.len()];
+        for mut tile in tiles {
+            tile.sort_by(|a, b| x[*b].abs().total_cmp(&x[*a].abs()));
+            tile[..k].iter().for_each(|j| y[*j] = x[*j]);
+        }
+        y
+    };
+    let blocks = (0..2).flat_map(|i| (0..3).map(move |j| (i, j)));
+    let places = |(i, j): (usize, usize)| (0..16).map(|p| (4 * i + p / 4) * 12 + 4 * j + p % 4).collect();
+    assert_eq!(of(&unit), plain(blocks.map(places).collect(), 3));
+    // A unit of another length says nothing of its shape: pieces of four.
+    let pieces = |first: usize| (first..first + 4).collect();
+    assert_eq!(of(&Unit::tensor("m", &[4, 4])), plain((0..96).step_by(4).map(pieces).collect(), 1));
+}
+
+#[test]
+fn rounds_over_what_is_left_are_the_plain_recursion() {
+    for (inner, rounds) in [("topk:k=1", 3), ("sign:scaled", 4), ("randk:k=5", 3), ("topk:k=2,values=f16", 2)] {
+        let c: AnyCompressor = format!("fcc:rounds={rounds},of={inner}").parse().unwrap();
+        let one: AnyCompressor = inner.parse().unwrap();
+        let x = normal(40, 8);
+        let unit = Unit::vector("v", 40);
+        let mut left = x.clone();
+        for round in 0..rounds {
+            let base = key(2);
+            let key = base.round(base.round * 64 + round);
+            let said = one.compress(Source::still(&left), &unit, &key, &mut Memo::default());
+            said.axpy(-1.0, &mut left);
+        }
+        let y = c.compress(Source::still(&x), &unit, &key(2), &mut Memo::default()).decode();
+        for ((x, y), left) in x.iter().zip(&y).zip(&left) {
+            assert!((x - y - left).abs() < 1e-6, "{c}: {x} − {y} is not {left}");
+        }
+    }
+}
+
+#[test]
+fn shapes_and_edges_are_as_documented() {
+    let sketch = |form: CountSketch, len: usize| (form.shape(len), form.k(len));
+    assert_eq!(sketch(CountSketch::columns(40).unwrap().with_rows(3).unwrap(), 1000), ((3, 40), 12));
+    assert_eq!(sketch(CountSketch::columns(40).unwrap().with_rows(3).unwrap(), 7), ((3, 40), 7));
+    assert_eq!(sketch(CountSketch::ratio(0.1).unwrap(), 1000), ((5, 20), 10));
+    assert_eq!(sketch(CountSketch::ratio(0.1).unwrap().with_k(3).unwrap(), 1001), ((5, 21), 3));
+    // Two factors of as many numbers as the matrix are worth nothing.
+    let matrix = |shape: &[usize], rank: usize| low_rank::matrix(&Unit::tensor("m", shape), rank);
+    assert_eq!((matrix(&[4, 4], 1), matrix(&[4, 4], 2), matrix(&[4, 5], 2)), (Some((4, 4)), None, Some((4, 5))));
+    assert_eq!((matrix(&[2, 3, 4], 1), matrix(&[24], 1), matrix(&[24, 1], 1)), (Some((2, 12)), None, None));
+    for wrong in ["topk:0", "topk:0.0", "randk:-0.1", "topk:1.0001", "threshold:ratio=0", "sketch:0", "topk:nan"] {
+        assert!(wrong.parse::<AnyCompressor>().is_err(), "{wrong}");
+    }
+    // A warm Q starts at unit length, row by row; a row of zeros as the first one did.
+    let first = low_rank::first_q(6, 3, &key(1));
+    let mut q: Vec<f32> = normal(18, 9);
+    q[6..12].fill(0.0);
+    let before = q.clone();
+    low_rank::refresh_q(&mut q, 6, &key(1));
+    for (r, row) in q.chunks(6).enumerate() {
+        let of = if r == 1 { &first[6..12] } else { &before[6 * r..][..6] };
+        let norm = common::square(of).sqrt();
+        assert!(row.iter().zip(of).all(|(q, of)| (f64::from(*q) - f64::from(*of) / norm).abs() < 1e-6), "row {r}");
+    }
+}
+
+#[test]
+fn steps_without_a_gradient_calibrate_nothing() {
+    let c: AnyCompressor = "threshold:budget=4".parse().unwrap();
+    let unit = Unit::vector("v", 40);
+    let mut memo = Memo::default();
+    let say = |x: &[f32], memo: &mut Memo| c.compress(Source::still(x), &unit, &key(1), memo).sent();
+    // Zeros, and fewer coordinates than the budget.
+    let mut few = vec![0.0; 40];
+    few[..3].fill(1.0);
+    for _ in 0..100 {
+        say(&[0.0; 40], &mut memo);
+        say(&few, &mut memo);
+    }
+    assert_eq!(memo.scalars[..2], [0.0, 0.0]);
+    let steps: Vec<usize> = (0..17).map(|seed| say(&normal(40, seed), &mut memo)).collect();
+    assert_eq!(steps[..16], [4; 16]);
+    assert!(memo.scalars[0] == 16.0 && steps[16] <= 40 && memo.scalars[1] > 0.0);
+}

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use backburn_compress::payload::{Sketch, Sparse, Values};
+use backburn_compress::payload::{Drawn, Sketch, Sparse, Values};
 use backburn_compress::{
     Key, Layout, Memo, Message, Note, Payload, Scope, Source, Stream, Vector, WireError, decode_message,
     encode_message, majority, mean, mean_at, mean_of_place, mean_of_senders, message_bytes,
@@ -165,6 +165,41 @@ fn a_mean_over_senders_divides_by_those_that_name_a_coordinate() {
     let decoded = dense.payloads[0].decode();
     assert_eq!((decoded[0], decoded[39]), (3.0, 1.0));
     assert_eq!(mean_of_senders(&[None], &layout).payloads[0].decode(), vec![0.0; 40]);
+}
+
+#[test]
+fn draws_of_other_counts_do_not_add_value_by_value() {
+    let layout = Layout::new(vec![("a".into(), vec![40])], Scope::Parameter, 0).unwrap();
+    let drawn = |draw: u64, k: usize| {
+        let values = Values::F32((0..k).map(|i| 1.0 + i as f32).collect());
+        [Arc::new(Drawn { len: 40, draw, values }.into())].into_iter().collect::<Message>()
+    };
+    for (a, b, one_draw) in [((3, 5), (3, 5), true), ((3, 5), (3, 7), false), ((3, 5), (4, 5), false)] {
+        let messages = [drawn(a.0, a.1), drawn(b.0, b.1)];
+        let mean = mean(&[Some(&messages[0]), Some(&messages[1])], &layout);
+        assert_eq!(matches!(&*mean.payloads[0], Payload::Drawn(_)), one_draw);
+        let [x, y] = messages.map(|m| m.payloads[0].decode());
+        let plain: Vec<f32> = x.iter().zip(&y).map(|(x, y)| (x + y) / 2.0).collect();
+        assert_eq!(mean.payloads[0].decode(), plain, "{a:?} and {b:?}");
+    }
+}
+
+#[test]
+fn words_are_taken_for_others_where_half_of_their_letters_are_right() {
+    let cases: [(&str, &[&str], Option<&str>); 9] = [
+        ("xy", &["ab"], None),
+        ("abcd", &["abxy"], Some("abxy")),
+        ("abc", &["axy"], None),
+        ("abcdefg", &["xyzdefg"], None),
+        ("TOPK", &["topk:RATIO"], Some("topk")),
+        ("top", &["topk:RATIO"], Some("topk")),
+        ("", &["topk"], None),
+        ("topk", &[""], None),
+        ("signs", &["sing", "sign"], Some("sign")),
+    ];
+    for (word, known, meant) in cases {
+        assert_eq!(backburn_compress::text::nearest(word, known.iter().copied()), meant, "{word}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use backburn_compress::payload::Sketch;
+use backburn_compress::payload::{LowRank, Signs, Sketch};
 use backburn_compress::{Compressor, Memo, Message, Payload, Source, decode_message, encode_message, message_bytes};
 use common::{adversarial, examples, key, normal, units};
 use proptest::prelude::*;
@@ -66,6 +66,40 @@ fn what_is_sent_is_what_was_applied() {
                 assert_eq!(bits(&read.payloads[0]), bits(&payload), "{c} on {name}");
             }
         }
+    }
+}
+
+/// Bytes whose checksum is right say exactly what a payload may not be.
+#[test]
+fn what_no_payload_can_be_is_refused_with_the_reason() {
+    let body = |payload: Payload| encode_message(&payload.into())[20..].to_vec();
+    let edited = |payload: Payload, at: usize, with: &[u8]| {
+        let mut body = body(payload);
+        body.splice(at..at + 1, with.iter().copied());
+        body
+    };
+    let signs = || Payload::from(Signs { len: 9, words: vec![0x1ff], low: -1.0, high: 1.0 });
+    let low_rank = || Payload::from(LowRank { rows: 4, rank: 1, p: vec![1.0; 4], q: vec![1.0; 4] });
+    let long: Vec<u8> = [0xff; 9].into_iter().chain([2]).collect();
+    let endless = [0x80; 11];
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (edited(Payload::zero(9), 1, &[0x89, 0]), "shortest form"),
+        (edited(Payload::zero(9), 1, &long), "shortest form"),
+        (edited(Payload::zero(9), 1, &endless), "over 64 bits"),
+        (edited(signs(), 3, &[2]), "unused bits"),
+        (edited(low_rank(), 2, &[3]), "do not divide"),
+        (edited(low_rank(), 2, &[0]), "do not divide"),
+        (edited(low_rank(), 1, &[0]), "do not divide"),
+        (edited(low_rank(), 3, &[0]), "rank"),
+        (edited(low_rank(), 3, &[5]), "rank"),
+    ];
+    for (body, why) in cases {
+        let error = decode_message(&seal(1, &body), LIMIT).unwrap_err().to_string();
+        assert!(error.contains(why), "{error} is not about {why}: {body:02x?}");
+    }
+    for payload in [Payload::zero(9), signs(), low_rank()] {
+        let read = decode_message(&seal(1, &body(payload.clone())), LIMIT).unwrap();
+        assert_eq!(*read.payloads[0], payload);
     }
 }
 

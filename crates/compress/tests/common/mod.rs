@@ -5,7 +5,10 @@ use backburn_compress::{AnyCompressor, Key, Philox, Unit};
 
 /// Every textual form of the table.
 pub fn examples() -> Vec<AnyCompressor> {
-    AnyCompressor::table().iter().flat_map(|e| e.examples).map(|text| text.parse().expect(text)).collect()
+    let examples = AnyCompressor::table().iter().flat_map(|e| e.examples).map(|text| text.parse().expect(text));
+    let examples: Vec<_> = examples.collect();
+    assert!(examples.len() > 40, "laws over {} examples say little", examples.len());
+    examples
 }
 
 /// The key of seed `seed` for worker 3.
