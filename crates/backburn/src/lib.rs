@@ -55,8 +55,8 @@ pub mod compressors {
 pub mod methods {
     pub use backburn_optim::algorithms::*;
     pub use backburn_optim::{
-        Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,
-        Plain, Refresh, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
+        Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, NotTaken,
+        Owner, Parent, Plain, Refresh, Residual, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
     };
 }
 
@@ -112,7 +112,7 @@ pub mod burn {
     pub use backburn_optim::learner;
     pub use backburn_optim::{
         EfSgdConfig, Fragments, FragmentsError, Group, GroupConfig, InnerGradients, LoadError, LocalSteps, ModelError,
-        ModuleHost, ParameterGroup, Places, Policy, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm,
+        ModuleHost, ParameterGroup, Places, Policy, Probe, Round, Rounds, Solo, SoloState, StepIsOwned, batch_norm,
         load_optimizer,
     };
 }

@@ -1,6 +1,39 @@
-//! Rows as text.
+//! The rows of `backburn bench compress`, and their text.
 
-use crate::compress::Row;
+use serde::Serialize;
+
+/// One compressor on one layout. Times are medians.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Its textual form.
+    pub compressor: String,
+    /// `flat`, `layers`, or the scope.
+    pub layout: String,
+    /// Coordinates.
+    pub d: usize,
+    /// Of one step of error feedback: p ← (p − decode(last)) + g, C(p).
+    pub seconds: f64,
+    /// Of a message.
+    pub bytes: u64,
+    /// The message's bits a coordinate.
+    pub bits_per_coordinate: f64,
+    /// The same at the entropy of its parts: log₂ C(d,k) for places, empirical for signs and levels.
+    pub entropy_bits_per_coordinate: f64,
+    /// Of `e += g` over as many floats on as many threads, in the same run.
+    pub add_seconds: f64,
+    /// `seconds` over `add_seconds`.
+    pub floor_ratio: f64,
+    /// Of writing a message as bytes, in the room of the last one.
+    pub encode_seconds: f64,
+    /// Of reading a message from its bytes.
+    pub decode_seconds: f64,
+    /// Of averaging eight workers' messages and adding the mean to a vector.
+    pub decode_mean_seconds: f64,
+    /// The whole way of a message: the step, writing, reading and the mean.
+    pub way_seconds: f64,
+    /// Threads.
+    pub threads: usize,
+}
 
 /// A header, and a line a row.
 pub fn render(rows: &[Row]) -> String {

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use backburn::compressors::{Class, Compressor};
-use backburn::host::SetupError;
 use backburn::layout::Unit;
+use backburn::methods::NotTaken;
 use backburn::prelude::{AnyAlgorithm, AnyCompressor};
 use backburn::text::{Form, TextError};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ impl Partners {
     fn of<P: FromStr, Q: FromStr, T, U>(
         form: &Form<T>,
         table: &[&Form<U>],
-        check: impl Fn(&P, &Q) -> Result<(), SetupError>,
+        check: impl Fn(&P, &Q) -> Result<(), NotTaken>,
     ) -> Self {
         let mut partners = Self::default();
         let own = forms::<P, _>(form);

@@ -119,8 +119,8 @@ pub struct Args {
     overlap: Option<bool>,
 
     /// How messages get to everybody: auto, gather (everybody hears everybody), sharded (everybody averages a share for
-    /// all; the same bits), or hierarchical:WORKERS (a machine's workers add up their gradients, machines gather). auto
-    /// gathers or shards, whichever is faster on --link by what the last step sent.
+    /// all; the same bits), or hierarchical:WORKERS (a machine's workers add up their gradients, machines gather; under
+    /// mpirun without WORKERS: the machines that its ranks run on). auto gathers or shards, whichever is faster on --link by what the last step sent.
     #[arg(long, help_heading = "Compression")]
     plan: Option<PlanChoice>,
 
@@ -155,6 +155,12 @@ pub struct Args {
     /// it, keeps what it owes and catches up. Rank 0, which decides, is waited for. Bits then depend on who was late.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
     drop_slow: Option<u32>,
+
+    /// Let MPI add up what adds up (dense messages, random-k, sketches, PowerSGD's factors) in its own order and on its own
+    /// way: faster between many ranks. The bits are no longer those of a simulation, and depend on MPI and on the number of
+    /// ranks; numbers on their way carry no checksum.
+    #[arg(long, help_heading = "Training")]
+    fast_reduce: bool,
 
     /// The folder for configuration, metrics, summary and checkpoint.
     #[arg(long, value_name = "DIR", help_heading = "Results")]
@@ -250,7 +256,8 @@ fn launched(args: Args) -> Result<(), Failure> {
     if let Some(patience) = args.drop_slow {
         mpi = mpi.with_drop_slow(std::time::Duration::from_millis(patience.into()));
     }
-    let outcome = run_in(args, Some(Ranks::new(mpi.clone())));
+    let ranks = Ranks::new(mpi.clone()).with_fast_reduce(args.fast_reduce);
+    let outcome = run_in(args, Some(ranks));
     if let Err(Failure::Error(own)) = &outcome {
         mpi.fail(own);
     }
@@ -289,6 +296,9 @@ fn alone(args: Args) -> Result<(), Failure> {
     if args.drop_slow.is_some() {
         return Err(Failure::Error("--drop-slow is for ranks: `mpirun -n 4 backburn train --drop-slow 500 …`".into()));
     }
+    if args.fast_reduce {
+        return Err(Failure::Error("--fast-reduce is for ranks: `mpirun -n 4 backburn train --fast-reduce …`".into()));
+    }
     run_in(args, None)
 }
 
@@ -323,6 +333,7 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
     }
     if let Some(ranks) = &ranks {
         config.workers = workers.unwrap_or(Transport::size(ranks));
+        config.plan = ranks.on_machines(config.plan, config.workers);
     }
     config.check().map_err(|error| match error {
         ConfigError::Setup(error) => RunError::Setup(error),
@@ -392,7 +403,7 @@ fn run_in(args: Args, ranks: Option<Ranks>) -> Result<(), Failure> {
         let (plan, best) = match plan {
             PlanChoice::Auto if hears_mean => on_link.best(),
             PlanChoice::Is(Plan::Sharded) => (Plan::Sharded, on_link.sharded),
-            PlanChoice::Auto | PlanChoice::Is(_) => (Plan::Gather, on_link.gather),
+            PlanChoice::Auto | PlanChoice::Machines | PlanChoice::Is(_) => (Plan::Gather, on_link.gather),
         };
         headings.extend([format!("s at {link}"), "dense there".into()]);
         let how = if plan == Plan::Gather { "gathered" } else { "sharded" };

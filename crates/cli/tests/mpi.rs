@@ -123,6 +123,54 @@ fn errors(output: &Output) -> Vec<String> {
     said.lines().filter_map(|line| line.strip_prefix("error: ").map(String::from)).collect()
 }
 
+/// The machine that all ranks here run on is found, and the run is that of one which was told.
+#[test]
+fn a_plan_by_machines_finds_them() {
+    if !can_run() {
+        return;
+    }
+    let _one = alone();
+    let place = tempfile::tempdir().unwrap();
+    let few = ["--model", "softmax", "--subset", "100", "--steps", "4", "--plan"];
+    let at = |name: &str| place.path().join(name);
+    simulate(2, &[&few[..], &["hierarchical:2"]].concat(), &at("told"));
+    assert!(mpirun(2, &[&few[..], &["hierarchical"]].concat(), &at("found")).output().unwrap().status.success());
+    same("hierarchical", &at("found"), &at("told"));
+}
+
+/// What MPI adds up in its own order comes out as in a simulation but for rounding, and what does not add up to the bit.
+#[test]
+fn a_fast_reduction_gives_up_bits_and_no_more() {
+    if !can_run() {
+        return;
+    }
+    let _one = alone();
+    let place = tempfile::tempdir().unwrap();
+    for (ranks, method, compressor) in
+        [(2, "sgd", "identity"), (3, "ef-sgd", "randk:0.1"), (4, "powersgd", "lowrank:2"), (3, "ef-sgd", "topk:0.1")]
+    {
+        let few = ["--model", "convnet", "--subset", "240", "--batch", "4", "--steps", "6", "--lr", "0.02"];
+        let args = [&few[..], &["--algorithm", method, "--compressor", compressor]].concat();
+        let at = |name: &str| place.path().join(format!("{method}-{compressor}-{name}"));
+        simulate(ranks, &args, &at("one"));
+        let fast = [&args[..], &["--fast-reduce"]].concat();
+        let output = mpirun(ranks, &fast, &at("ranks")).output().unwrap();
+        assert!(output.status.success(), "{method}: {}", String::from_utf8_lossy(&output.stderr));
+        if compressor == "topk:0.1" {
+            same(method, &at("ranks"), &at("one"));
+            continue;
+        }
+        let losses = |out: &Path| -> Vec<f64> {
+            let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+            let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["loss"].as_f64().unwrap();
+            text.lines().map(line).collect()
+        };
+        for (step, (fast, exact)) in losses(&at("ranks")).iter().zip(losses(&at("one"))).enumerate() {
+            assert!((fast - exact).abs() <= 1e-4 * exact.abs(), "{method}, step {step}: {fast} against {exact}");
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said_once_and_names_the_rank() {
     if !can_run() {

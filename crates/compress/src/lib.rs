@@ -23,10 +23,13 @@
 //! # Ok::<(), backburn_compress::ParameterError>(())
 //! ```
 
+mod addends;
 mod class;
 mod compressor;
 pub mod compressors;
 mod error;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod every_level;
 mod feedback;
 mod kernels;
 mod key;

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use crate::kernels::quantise::{self, Quantiser};
 use crate::kernels::select::{self, Kept};
+use crate::kernels::signs::{self, Bits};
 use crate::kernels::sweep::{self, Sweep};
-use crate::kernels::{low_rank, places, signs, sums};
+use crate::kernels::{low_rank, places, sums};
 use crate::memo::Memo;
-use crate::payload::{Add, Bits, Drawn, Levels, Payload, Powers, Prepared, Signs, Sketch, Sparse, Stretch, Values};
+use crate::payload::{Add, Drawn, Levels, Payload, Powers, Prepared, Signs, Sketch, Sparse, Stretch, Values};
 use crate::random;
 use crate::simd::dispatch;
 use crate::vector::Vector;

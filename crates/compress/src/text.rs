@@ -340,7 +340,7 @@ macro_rules! __serde_as_text {
         }
     };
 }
-pub use crate::__serde_as_text as serde_as_text;
+pub use __serde_as_text as serde_as_text;
 
 #[cfg(test)]
 mod tests {

@@ -2,12 +2,13 @@
 //! buffer to MPI.
 
 use std::ffi::{c_char, c_int};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
 use mpi::ffi;
 
-use crate::MpiError;
+use crate::error::MpiError;
 
 /// A communicator of our own, so that no message of the program's is mistaken for one of ours.
 pub(crate) struct Comm(ffi::MPI_Comm);
@@ -55,6 +56,33 @@ impl Comm {
         Ok((rank as usize, size as usize))
     }
 
+    /// How many ranks share this rank's memory, where all find the same number and these are ranks in a row. Collective.
+    pub fn machine(&self, rank: usize) -> Result<Option<NonZeroUsize>, MpiError> {
+        let mut here = unsafe { ffi::RSMPI_COMM_NULL };
+        let (mut place, mut size): (c_int, c_int) = (0, 0);
+        // SAFETY: a valid communicator; the one that comes of it is freed.
+        unsafe {
+            let kind = ffi::RSMPI_COMM_TYPE_SHARED;
+            let split = ffi::MPI_Comm_split_type(self.0, kind, rank as c_int, ffi::RSMPI_INFO_NULL, &mut here);
+            check("MPI_Comm_split_type", split)?;
+            check("MPI_Comm_rank", ffi::MPI_Comm_rank(here, &mut place))?;
+            check("MPI_Comm_size", ffi::MPI_Comm_size(here, &mut size))?;
+            check("MPI_Comm_free", ffi::MPI_Comm_free(&mut here))?;
+        }
+        // Where all are as many, and each has its place in a row that begins at a multiple, the rows are the machines.
+        let in_row = rank.checked_rem(size as usize) == Some(place as usize);
+        let own = [size, -size, c_int::from(in_row)];
+        let mut least = own;
+        // SAFETY: both buffers hold three numbers of this type.
+        unsafe {
+            let (from, to) = (own.as_ptr().cast(), least.as_mut_ptr().cast());
+            let code = ffi::MPI_Allreduce(from, to, 3, ffi::RSMPI_INT32_T, ffi::RSMPI_MIN, self.0);
+            check("MPI_Allreduce", code)?;
+        }
+        let even = least[0] == -least[1] && least[2] == 1;
+        Ok(NonZeroUsize::new(size as usize).filter(|_| even))
+    }
+
     /// Begins to send a part of `bytes`.
     pub fn send(&self, to: usize, tag: c_int, bytes: &Arc<[u8]>, part: Range<usize>) -> Result<Sending, MpiError> {
         let (start, len) = (bytes[part.clone()].as_ptr(), part.len() as c_int);
@@ -78,6 +106,20 @@ impl Comm {
         Ok(there != 0)
     }
 
+    /// Begins to add up all ranks' numbers. Collective: all begin it after the same messages.
+    pub fn sum(&self, own: Vec<f32>) -> Result<Summing, MpiError> {
+        let mut sum = vec![0f32; own.len()];
+        // SAFETY: as in `send`.
+        let mut request = unsafe { std::mem::zeroed() };
+        // SAFETY: both buffers stay where they are, and live until the request has ended, see `Summing`.
+        let code = unsafe {
+            let (from, to, len) = (own.as_ptr().cast(), sum.as_mut_ptr().cast(), own.len() as c_int);
+            ffi::MPI_Iallreduce(from, to, len, ffi::RSMPI_FLOAT, ffi::RSMPI_SUM, self.0, &mut request)
+        };
+        check("MPI_Iallreduce", code)?;
+        Ok(Summing { under_way: Some((Request(request), own)), sum })
+    }
+
     /// Posts a receive of at most so many bytes, from this rank or from any.
     pub fn receive(&self, from: Option<usize>, tag: c_int, most: usize) -> Result<Receiving, MpiError> {
         let mut buffer = vec![0u8; most];
@@ -91,6 +133,36 @@ impl Comm {
         };
         check("MPI_Irecv", code)?;
         Ok(Receiving { request: Some(Request(request)), buffer })
+    }
+}
+
+/// A sum that is waited for.
+pub(crate) struct Summing {
+    under_way: Option<(Request, Vec<f32>)>,
+    sum: Vec<f32>,
+}
+
+impl Summing {
+    /// The sum, once, when it is there.
+    pub fn take(&mut self) -> Result<Option<Vec<f32>>, MpiError> {
+        let Some((request, _)) = &mut self.under_way else { return Ok(None) };
+        let mut done: c_int = 0;
+        // SAFETY: a request that is under way; nobody asks for its status.
+        unsafe { check("MPI_Test", ffi::MPI_Test(&mut request.0, &mut done, ffi::RSMPI_STATUS_IGNORE))? };
+        if done == 0 {
+            return Ok(None);
+        }
+        self.under_way = None;
+        Ok(Some(std::mem::take(&mut self.sum)))
+    }
+}
+
+impl Drop for Summing {
+    fn drop(&mut self) {
+        if let Some((_, own)) = self.under_way.take() {
+            // MPI has no way to give it up, and may still read and write.
+            std::mem::forget((own, std::mem::take(&mut self.sum)));
+        }
     }
 }
 

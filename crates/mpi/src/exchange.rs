@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::MpiError;
 use crate::calls::{Comm, Receiving, Sending};
+use crate::error::MpiError;
 use crate::head::{self, Operation};
 
 pub(crate) const HEAD: i32 = 1;

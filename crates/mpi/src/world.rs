@@ -1,15 +1,16 @@
 //! All ranks of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use backburn_optim::{Transport, TransportError};
 use mpi::environment::Universe;
 
-use crate::MpiError;
 use crate::calls::{Comm, Receiving, Sending};
 use crate::control::{self, Note, Word};
+use crate::error::MpiError;
 use crate::exchange::{Exchange, Fault, HEAD, Outgoing};
 use crate::head::Operation;
 use crate::watchdog::Watchdog;
@@ -40,6 +41,7 @@ pub fn is_launched() -> bool {
 pub struct Mpi {
     rank: usize,
     size: usize,
+    machine: Option<NonZeroUsize>,
     world: Arc<Mutex<World>>,
 }
 
@@ -75,6 +77,7 @@ impl Mpi {
         }
         let comm = Comm::world()?;
         let (rank, size) = comm.place()?;
+        let machine = comm.machine(rank)?;
         let hears = comm.receive(None, CONTROL, control::MOST)?;
         let world = World {
             universe: Some(universe),
@@ -93,7 +96,7 @@ impl Mpi {
             slow: BTreeSet::new(),
         };
         drop(starts);
-        Ok(Self { rank, size, world: Arc::new(Mutex::new(world)) })
+        Ok(Self { rank, size, machine, world: Arc::new(Mutex::new(world)) })
     }
 
     /// How long this rank waits for another from now on.
@@ -149,6 +152,19 @@ impl Transport for Mpi {
 
     fn size(&self) -> usize {
         self.size
+    }
+
+    fn sum(&mut self, numbers: Vec<f32>) -> Result<Option<Vec<f32>>, TransportError> {
+        let mut sum = Vec::with_capacity(numbers.len());
+        let mut world = self.lock();
+        for part in numbers.chunks((world.chunk / 4).max(1)) {
+            sum.extend(world.sum(part.to_vec())?);
+        }
+        Ok(Some(sum))
+    }
+
+    fn machine(&self) -> Option<NonZeroUsize> {
+        self.machine
     }
 
     fn exchange(&mut self, message: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>, TransportError> {
@@ -313,6 +329,32 @@ impl World {
         self.operations += 1;
         let begun = Exchange::begin(&self.comm, number, operation, peers, from, self.chunk);
         begun.map_err(|error| self.give_up(&error.to_string()))
+    }
+
+    /// MPI's own sum, for which all have agreed to come.
+    fn sum(&mut self, numbers: Vec<f32>) -> Result<Vec<f32>, TransportError> {
+        self.listen().map_err(TransportError::new)?;
+        self.still_up()?;
+        let number = self.operations;
+        self.operations += 1;
+        let mut summing = self.comm.sum(numbers).map_err(|error| self.give_up(&error.to_string()))?;
+        let (started, mut pause) = (Instant::now(), Pause::default());
+        loop {
+            if let Some(sum) = summing.take().map_err(|error| self.give_up(&error.to_string()))? {
+                return Ok(sum);
+            }
+            self.listen().map_err(TransportError::new)?;
+            self.still_up()?;
+            if let Some(rank) = self.left.iter().find(|(_, n)| **n <= number).map(|(rank, _)| *rank) {
+                return Err(self.give_up_on(rank, "it has left before the run's end"));
+            }
+            if started.elapsed() >= self.timeout {
+                // Who is missing MPI does not say.
+                let why = format!("MPI's sum of all ranks is not there within {:?}: one of them hangs", self.timeout);
+                return Err(self.give_up(&why));
+            }
+            pause.wait();
+        }
     }
 
     /// Goes on until all is sent and heard, or for so long where whoever is slow is not waited for.

@@ -33,6 +33,7 @@ const CASES: &[Case] = &[
     works("exchange", &[1, 2, 3], exchange),
     works("neighbours", &[3, 4], neighbours),
     works("deal", &[1, 2, 3], deal),
+    works("sum", &[1, 2, 3, 4], sum),
     works("late", &[2, 3, 4], late),
     works("vote", &[1, 2, 3], vote),
     works("rounds", &[1, 2, 3], rounds),
@@ -99,6 +100,20 @@ fn deal(mpi: Mpi) -> Outcome {
             assert_eq!(mpi.all_to_all(&own)?, expected, "turn {turn}, chunks of {chunk}");
         }
         assert!(mpi.all_to_all(&[]).unwrap_err().to_string().contains("0 messages for"));
+    }
+    Ok(())
+}
+
+/// Whole numbers add up exactly in any order, in one piece and in many.
+fn sum(mpi: Mpi) -> Outcome {
+    for chunk in [1 << 30, 4000, 4] {
+        let mut mpi = mpi.clone().with_chunk(chunk);
+        let (rank, n) = (mpi.rank(), mpi.size());
+        for len in [0, 1, 1003] {
+            let own: Vec<f32> = (0..len).map(|i| ((rank + 1) * (i % 100)) as f32).collect();
+            let expected: Vec<f32> = (0..len).map(|i| (n * (n + 1) / 2 * (i % 100)) as f32).collect();
+            assert_eq!(mpi.sum(own)?, Some(expected), "{len} numbers, chunks of {chunk}");
+        }
     }
     Ok(())
 }

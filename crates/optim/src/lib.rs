@@ -17,19 +17,18 @@ pub use backburn_compress::{Policy, Vector};
 #[cfg(feature = "learner")]
 pub use crate::burn::learner;
 pub use crate::burn::{
-    DeviceError, DeviceKind, EfSgdConfig, Fragments, FragmentsError, Group, GroupConfig, InnerGradients, LoadError,
-    LocalSteps, ModelError, ModuleHost, ParameterGroup, Places, Probe, Round, Solo, SoloState, StepIsOwned, batch_norm,
-    device, load_optimizer,
+    DeviceError, DeviceKind, EfSgdConfig, Group, GroupConfig, InnerGradients, LoadError, LocalSteps, ModuleHost,
+    ParameterGroup, Places, Probe, Round, Rounds, Solo, SoloState, StepIsOwned, batch_norm, device, load_optimizer,
 };
 pub use algorithms::*;
-pub use checkpoint::{Snapshot, SnapshotError, remove_unfinished, write_atomically};
+pub use checkpoint::{ResizeError, Snapshot, SnapshotError, remove_unfinished, write_atomically};
 pub use host::{
-    At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Given, Gradient, Heard, Host, HostError, InProcess,
-    Letter, Link, LinkError, Links, Load, Machines, Mail, MailError, Observation, OnLink, Outgrown, Plan, PlanChoice,
-    PlanError, Reply, ResizeError, RoundError, Seats, SetupError, Terms, Threads, Traffic, Transport, TransportError,
-    UnitError, all_reduce, duration, mean_of_nodes, rate,
+    At, Bytes, Change, Cluster, Decided, Encoded, Footprint, Fragments, FragmentsError, Given, Gradient, Heard, Host,
+    HostError, InProcess, Letter, Link, LinkError, Links, Load, Machines, Mail, MailError, ModelError, Observation,
+    OnLink, Outgrown, Plan, PlanChoice, PlanError, Reply, RoundError, Seats, SetupError, Terms, Threads, Traffic,
+    Transport, TransportError, UnitError, all_reduce, duration, mean_of_nodes, rate,
 };
 pub use method::{
-    Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Owner, Parent,
-    Plain, Refresh, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
+    Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, NotTaken, Owner,
+    Parent, Plain, Refresh, Residual, Restarts, Role, Rule, Seen, State, Takes, UNSAID, Visitor, Why,
 };

@@ -28,8 +28,6 @@ pub enum How {
     /// The uncompressed vector around a ring.
     AllReduce,
     Plan(Plan),
-    /// Sharded, and what comes back is compressed again: the method is bidirectional.
-    BothWays,
 }
 
 impl std::fmt::Display for How {
@@ -37,7 +35,6 @@ impl std::fmt::Display for How {
         match self {
             Self::AllReduce => f.write_str("all-reduce"),
             Self::Plan(plan) => plan.fmt(f),
-            Self::BothWays => f.write_str("sharded, both ways"),
         }
     }
 }
@@ -66,11 +63,7 @@ impl Row {
 
     /// The method whose workers send so.
     pub fn method(&self) -> &'static str {
-        match self.plan {
-            How::BothWays => "ef-sgd-bidirectional",
-            _ if self.compresses() => "ef-sgd",
-            _ => "sgd",
-        }
+        if self.compresses() { "ef-sgd" } else { "sgd" }
     }
 
     pub fn to_json(&self) -> Value {
@@ -89,9 +82,6 @@ pub fn rows(costs: &[Cost], setting: &Setting) -> Vec<Row> {
     let mut rows = vec![dense(setting)];
     for cost in costs {
         rows.extend(plans.iter().map(|plan| step(cost, *plan, setting)));
-        if cost.compressor != "identity" {
-            rows.push(step(cost, How::BothWays, setting));
-        }
     }
     // Equal ones stay as they are listed.
     rows.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
@@ -120,17 +110,13 @@ fn step(cost: &Cost, how: How, setting: &Setting) -> Row {
     let own = cost.compress + cost.encode;
     let [write, read] = cost.recode;
     let dense = 4.0 * setting.coordinates as f64;
-    let mut bytes = [cost.bytes, cost.average_bytes(setting.workers)];
+    let bytes = [cost.bytes, cost.average_bytes(setting.workers)];
     // Everybody serves an nth: reads it of everybody, averages and writes it; all then read the whole, and apply it.
     let served = ((n - 1.0) * cost.decode + cost.mean_of(n)) / n;
     let (computing, plan) = match how {
         How::AllReduce => (0.0, Plan::Gather),
         How::Plan(plan @ Plan::Gather) => (own + (n - 1.0) * cost.decode + cost.mean_of(n), plan),
         How::Plan(plan @ Plan::Sharded) => (own + served + write / n + read + setting.add, plan),
-        How::BothWays => {
-            bytes[1] = cost.bytes;
-            (own + served + own / n + cost.decode + cost.mean[0], Plan::Sharded)
-        }
         How::Plan(plan @ Plan::Hierarchical { machine }) => {
             let machines = n / machine.get() as f64;
             let added = 2.0 * setting.add * (machine.get() - 1) as f64;
@@ -185,7 +171,7 @@ mod tests {
     fn rows_are_sorted_and_complete() {
         for n in [2, 8, 10_000] {
             let rows = rows(&costs(), &setting("100Mbit,1ms", n));
-            assert_eq!(rows.len(), 1 + 3 * 3 + 2);
+            assert_eq!(rows.len(), 1 + 3 * 3);
             assert!(rows.windows(2).all(|w| w[0].seconds <= w[1].seconds));
             for row in &rows {
                 assert!((row.seconds - (0.05 + row.computing + row.exchange)).abs() < 1e-9, "{row:?}");
@@ -213,11 +199,11 @@ mod tests {
         assert!((four.computing - 4.0 * computing).abs() < 1e-12 && four.exchange == one.exchange);
     }
 
-    /// Gathering grows with n, shares do not: with thousands nobody gathers, and both ways are compressed.
+    /// Gathering grows with n, shares do not: with thousands nobody gathers.
     #[test]
     fn thousands_do_not_gather() {
         let best = rows(&costs(), &setting("100Mbit,1ms", 10_000)).remove(0);
-        assert_eq!(best.plan, How::BothWays, "{best:?}");
+        assert_eq!(best.plan, How::Plan(Plan::Sharded), "{best:?}");
     }
 
     #[test]

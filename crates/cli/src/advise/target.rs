@@ -1,7 +1,7 @@
 //! What is to be trained: its tensors, and what a batch takes.
 
 use backburn::burn::GroupConfig;
-use backburn::train::models::gpt::VOCABULARY;
+use backburn::train::data::VOCABULARY;
 use backburn::train::models::{ModelKind, batch_seconds};
 use backburn_bench::Model;
 

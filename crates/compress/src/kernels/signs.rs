@@ -3,9 +3,24 @@
 use super::masks::not_negative;
 use super::sums;
 use super::sweep::{BLOCK, Sweep, task};
-use crate::payload::Bits;
 use crate::room;
 use crate::simd::dispatch;
+
+/// A bit a coordinate, and the values of either.
+#[derive(Clone, Copy)]
+pub(crate) struct Bits<'a> {
+    pub words: &'a [u64],
+    pub low: f32,
+    pub high: f32,
+}
+
+impl Bits<'_> {
+    /// The larger magnitude of both values; not finite where one is not.
+    pub fn bound(&self) -> f64 {
+        let (low, high) = (f64::from(self.low.abs()), f64::from(self.high.abs()));
+        if low.is_nan() { low } else { low.max(high) + 0.0 * high }
+    }
+}
 
 /// Signs, a set bit where a coordinate is not negative.
 pub(crate) fn alone(source: &mut impl Sweep) -> Vec<u64> {

@@ -498,7 +498,7 @@ mod tests {
 
     #[test]
     fn close_to_the_entropy() {
-        let mut random = crate::Philox::new(1);
+        let mut random = crate::random::Philox::new(1);
         for (alphabet, skew) in [(3, 1), (3, 6), (31, 1), (31, 3), (31, 8), (255, 1), (255, 5), (510, 9)] {
             let symbols: Vec<u16> =
                 (0..200_000).map(|_| (f64::from(random.uniform()).powi(skew) * alphabet as f64) as u16).collect();
@@ -514,7 +514,7 @@ mod tests {
     }
 
     fn skewed(len: usize, alphabet: usize, skew: i32) -> Vec<u16> {
-        let mut random = crate::Philox::new(len as u64);
+        let mut random = crate::random::Philox::new(len as u64);
         (0..len).map(|_| (f64::from(random.uniform()).powi(skew) * alphabet as f64) as u16).collect()
     }
 
@@ -560,7 +560,7 @@ mod tests {
     /// The reciprocals divide exactly wherever a state may be.
     #[test]
     fn steps_are_those_of_plain_division() {
-        let mut random = crate::Philox::new(5);
+        let mut random = crate::random::Philox::new(5);
         for f in (1..200).chain([1023, 1024, 1025, 8191, TOTAL - 1, TOTAL]) {
             let step = Step::new(0, f);
             let most = (LOWER >> PRECISION << 32) * u64::from(f);

@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::prepared::{Add, Bits, Prepared};
+use super::prepared::{Add, Prepared};
 use super::stretch::within;
 use super::{Cosine, Drawn, Levels, Payload, Sketch, Sparse, Values, levels};
 use crate::kernels::finite::all_finite;
-use crate::kernels::signs;
+use crate::kernels::signs::{self, Bits};
 use crate::kernels::sweep::{self, BLOCK, task};
 use crate::room;
 use crate::simd::dispatch;

@@ -41,7 +41,7 @@ pub use values::{Format, Values};
 use bytes::{Reader, put_varint, varint_bytes};
 use kind::{Head, Kind};
 pub(crate) use mean::{mean_of, mean_over_senders};
-pub(crate) use prepared::{Add, Bits, Prepared};
+pub(crate) use prepared::{Add, Prepared};
 pub(crate) use stretch::Stretch;
 
 use crate::error::WireError;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::stretch::{Stretch, within};
 use super::values::Values;
+use crate::kernels::signs::Bits;
 use crate::simd::dispatch;
 
 /// Adds itself to a stretch of a vector.
@@ -35,22 +36,6 @@ impl Part<'_> {
             Self::Places(indices, values) => Some(Stretch::new(indices, values, start, len)),
             Self::Bits(_) | Self::Dense(_) | Self::Made(_) | Self::Whole(_) => None,
         }
-    }
-}
-
-/// A bit a coordinate, and the values of either.
-#[derive(Clone, Copy)]
-pub(crate) struct Bits<'a> {
-    pub words: &'a [u64],
-    pub low: f32,
-    pub high: f32,
-}
-
-impl Bits<'_> {
-    /// The larger magnitude of both values; not finite where one is not.
-    pub fn bound(&self) -> f64 {
-        let (low, high) = (f64::from(self.low.abs()), f64::from(self.high.abs()));
-        if low.is_nan() { low } else { low.max(high) + 0.0 * high }
     }
 }
 

@@ -1,7 +1,8 @@
 use super::bytes::{Reader, put_words};
 use super::kind::{Head, Kind};
-use super::prepared::{Bits, Part};
+use super::prepared::Part;
 use crate::error::WireError;
+use crate::kernels::signs::Bits;
 
 /// One bit a coordinate: `high` where it is set, `low` where not.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use super::{
     beer, bidirectional, compressed_sgd, demo, dgc, dion, ecx, ef_sgd, ef21, ef21_ideal, ef21_muon, neolithic,
     onebit_adam, outer_sgd, perturbed, power_sgd, sgd, sketched_top_k, zero_one_adam,
 };
-use crate::AnyAlgorithm;
+use crate::method::AnyAlgorithm;
 
 /// All textual forms: a new method adds its row.
 static TABLE: &[&Form<AnyAlgorithm>] = &[

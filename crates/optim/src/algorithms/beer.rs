@@ -5,10 +5,9 @@ use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, Vector}
 
 use super::parts::graph::{Graph, Topology};
 use super::parts::silence;
-use crate::method::display_by_arguments;
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Role, Seen, State, Visitor,
-    Why,
+    Why, display_by_arguments,
 };
 
 /// [BEER](https://arxiv.org/abs/2201.13320) (Zhao, Li, Li, Richtárik, Chi 2022): decentralised, with gradient tracking and compressed

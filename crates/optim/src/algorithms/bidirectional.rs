@@ -3,10 +3,9 @@ use backburn_compress::{Feedback, Layout, Memo, Message, Vector, mean};
 
 use super::parts::with_local_gradient;
 use super::{LocalGradient, Momentum};
-use crate::method::display_by_arguments;
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Residual, Role, Seen, State,
-    Visitor, Why,
+    Visitor, Why, display_by_arguments,
 };
 
 /// EF-SGD compressed both ways ([Tang, Lian, Yu, Zhang, Liu 2019](https://arxiv.org/abs/1905.05957), DoubleSqueeze): the

@@ -3,10 +3,9 @@ use backburn_compress::{Layout, Memo, Message, Vector, majority, mean};
 
 use super::parts::with_local_gradient;
 use super::{LocalGradient, Momentum};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Seen, State, Visitor,
-    Why,
+    Why, chained, display_by_arguments,
 };
 
 /// Compressed SGD without feedback: workers send C(g_i), or C(m_i) with momentum; x ← x − γ·mean,

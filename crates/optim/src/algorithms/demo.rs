@@ -4,10 +4,9 @@ use backburn_compress::{Feedback, Layout, Message, ParameterError, Vector, mean,
 use super::LocalGradient;
 use super::dion::adam;
 use super::parts::{Adam, Moments, silence};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Residual, Rule, Seen, State,
-    Visitor, Why,
+    Visitor, Why, chained, display_by_arguments,
 };
 
 /// [DeMo](https://arxiv.org/abs/2411.19870) (Peng, Quesnelle, Kingma 2024), decoupled momentum: δ_i ← βδ_i + γg_i, q_i = C(δ_i), δ_i ← δ_i − q_i,

@@ -3,10 +3,9 @@ use backburn_compress::{Class, Feedback, Layout, Message, ParameterError, TopK, 
 
 use super::LocalGradient;
 use super::parts::{Units, silence};
-use crate::method::display_by_arguments;
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Residual, Role, Rule, Seen,
-    State, Visitor, Why,
+    State, Visitor, Why, display_by_arguments,
 };
 
 /// [Deep Gradient Compression](https://arxiv.org/abs/1712.01887) (Lin, Han, Mao, Wang, Dally 2018): momentum correction

@@ -10,10 +10,9 @@ use backburn_compress::{Key, Layout, Memo, Message, Note, ParameterError, Payloa
 use super::LocalGradient;
 use super::parts::joint::{floats, unused};
 use super::parts::{Adam, Moments};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Role, Seen, State,
-    Visitor, Why,
+    Visitor, Why, chained, display_by_arguments,
 };
 
 /// [Dion](https://arxiv.org/abs/2504.05295) (Ahn, Xu, Abreu, Langford 2025), orthonormal steps of low rank. Of every matrix m × n, in two rounds:

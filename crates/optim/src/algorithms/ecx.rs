@@ -4,10 +4,9 @@ use std::str::FromStr;
 use backburn_compress::text::{Expected, Form, TextError};
 use backburn_compress::{Class, Feedback, Layout, Memo, Message, ParameterError, Vector, mean};
 
-use crate::method::display_by_arguments;
-use crate::{
+use crate::method::{
     Algorithm, Alpha, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Parent, Role,
-    Rule, Seen, State, Visitor, Why,
+    Rule, Seen, State, Visitor, Why, display_by_arguments,
 };
 
 /// [ErrorCompensatedX](https://arxiv.org/abs/2108.02102) (Tang, Li, Liu, Yan 2021): compensation for variance-reduced

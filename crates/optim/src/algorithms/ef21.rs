@@ -2,7 +2,7 @@ use backburn_compress::text::{Args, Form, TextError};
 use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, Vector, mean};
 
 use super::LocalGradient;
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Parent, Role, Rule, Seen,
     State, Visitor, Why,
 };

@@ -4,7 +4,7 @@ use backburn_compress::{Feedback, Message, ParameterError, Vector, mean};
 use super::Momentum;
 use super::compressed_sgd::Local;
 use super::ef21::check_eta;
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Move, Next, Parent, Seen, Why,
 };
 

@@ -3,10 +3,9 @@ use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, Unit, V
 
 use super::ef21::check_eta;
 use super::parts::{Adam, Moments};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Role, Seen, State, Visitor,
-    Why,
+    Why, chained, display_by_arguments,
 };
 
 /// [EF21-Muon](https://arxiv.org/abs/2510.00643) (Gruntkowska, Gaponov, Tovmasyan, Richtárik 2025), compressed both ways. A worker:

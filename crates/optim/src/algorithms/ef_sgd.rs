@@ -3,10 +3,9 @@ use backburn_compress::{Feedback, Layout, Message, ParameterError, Vector, mean}
 
 use super::parts::{Units, silence, with_local_gradient};
 use super::{LocalGradient, Momentum};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Residual, Seen, State,
-    Visitor, Why,
+    Visitor, Why, chained, display_by_arguments,
 };
 
 /// EF-SGD. Step size inside ([Karimireddy, Rebjock, Stich, Jaggi 2019](https://arxiv.org/abs/1901.09847), Algorithm 2):

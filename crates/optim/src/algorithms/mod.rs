@@ -36,7 +36,7 @@ pub use ef21_muon::Ef21Muon;
 pub use neolithic::Neolithic;
 pub use onebit_adam::OnebitAdam;
 pub use outer_sgd::{OuterSgd, Preset};
-pub use parts::{Adam, LocalGradient, Momentum, Residual, graph};
+pub use parts::{Adam, LocalGradient, Momentum, graph};
 pub use perturbed::Perturbed;
 pub use power_sgd::PowerSgd;
 pub use sgd::Sgd;

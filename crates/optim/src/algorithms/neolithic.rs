@@ -6,9 +6,9 @@ use backburn_compress::{Compressor, Fcc, Feedback, Message, ParameterError, Vect
 use super::bidirectional::{Local, Shared};
 use super::parts::with_local_gradient;
 use super::{EfSgdBidirectional, LocalGradient};
-use crate::method::{chained, display_by_arguments};
-use crate::{
-    Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Next, Parent, Seen, SetupError, Why,
+use crate::method::{
+    Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Draw, Inbox, Next, NotTaken, Parent, Seen, Why,
+    chained, display_by_arguments,
 };
 
 /// NEOLITHIC ([Huang, Chen, Yin, Yuan 2022](https://arxiv.org/abs/2206.03665)): the mean of R minibatches, error feedback
@@ -59,7 +59,7 @@ impl Algorithm for Neolithic {
     type Local = Local;
     type Shared = Shared;
 
-    fn adopt(&self, compressor: Arc<dyn Compressor>) -> Result<Arc<dyn Compressor>, SetupError> {
+    fn adopt(&self, compressor: Arc<dyn Compressor>) -> Result<Arc<dyn Compressor>, NotTaken> {
         Ok(Arc::new(Fcc::new(self.rounds, Feedback::checked(compressor)?)?))
     }
 

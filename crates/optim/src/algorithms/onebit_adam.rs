@@ -3,10 +3,9 @@ use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, Vector,
 
 use super::LocalGradient;
 use super::parts::{Adam, Moments};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Refresh, Residual, Role,
-    Rule, Seen, State, Visitor, Why,
+    Rule, Seen, State, Visitor, Why, chained, display_by_arguments,
 };
 
 /// [1-bit Adam](https://arxiv.org/abs/2102.02888) (Tang, Gan, Awan, Rajbhandari, Li, Lian, Liu, Zhang, He 2021): Adam on exact means

@@ -5,10 +5,9 @@ use backburn_compress::{Feedback, Layout, Message, ParameterError, Vector, mean,
 
 use super::LocalGradient;
 use super::parts::{Outside, Units, silence};
-use crate::method::chained;
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Role, Rule, Seen, State,
-    Visitor, Why,
+    Visitor, Why, chained,
 };
 
 /// The outer step of methods whose workers take H steps by themselves: with Δ_i = θ − θ_i for a gradient,

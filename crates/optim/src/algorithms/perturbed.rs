@@ -3,10 +3,9 @@ use backburn_compress::text::Form;
 use backburn_compress::{Feedback, Key, Layout, Message, Note, ParameterError, Stream, Vector, mean};
 
 use super::parts::{Outside, silence};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Restarts, Role, Seen,
-    State, Visitor, Why,
+    State, Visitor, Why, chained, display_by_arguments,
 };
 
 /// Perturbed compressed SGD ([Avdiukhin, Yaroslavtsev 2021](https://arxiv.org/abs/2105.10090), Algorithm 1): error feedback with the

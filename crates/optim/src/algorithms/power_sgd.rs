@@ -8,10 +8,9 @@ use backburn_compress::{Key, Layout, Memo, Message, Note, ParameterError, Payloa
 use super::LocalGradient;
 use super::parts::joint::{Worker, floats, unused};
 use super::parts::{Units, silence, with_local_gradient};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Role, Seen, State,
-    Visitor, Why,
+    Visitor, Why, chained, display_by_arguments,
 };
 
 /// [PowerSGD](https://arxiv.org/abs/1905.13727) (Vogels, Karimireddy, Jaggi 2019), joint: with M_i = g_i + e_i as a matrix [d₀, d/d₀], the

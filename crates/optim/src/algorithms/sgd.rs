@@ -3,8 +3,10 @@ use backburn_compress::{Message, Vector, mean};
 
 use super::parts::with_local_gradient;
 use super::{LocalGradient, Momentum};
-use crate::method::display_by_arguments;
-use crate::{Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Seen, Why};
+use crate::method::{
+    Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Seen, Why,
+    display_by_arguments,
+};
 
 /// [SGD](https://doi.org/10.1214/aoms/1177729586) (Robbins, Monro 1951) and, with momentum, SGDM: workers send g_i (m_i)
 /// as it is, x ← x − γ·mean. Any compressor is accepted and unused.

@@ -7,8 +7,10 @@ use backburn_compress::{CountSketch, Layout, Message, ParameterError, Payload, U
 use super::LocalGradient;
 use super::parts::joint::{Worker, floats, unused};
 use super::parts::{Units, silence, with_local_gradient};
-use crate::method::{chained, display_by_arguments};
-use crate::{Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Seen, Why};
+use crate::method::{
+    Algorithm, AnyAlgorithm, Argument, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Plain, Seen, Why, chained,
+    display_by_arguments,
+};
 
 /// [Sketched-SGD](https://arxiv.org/abs/1903.04488) (Ivkin, Rothchild, Ullah, Braverman, Stoica, Arora 2019): workers send count-sketches
 /// of p_i = g_i + e_i, which add; everybody finds the k heaviest places of the sum, and in a second

@@ -4,10 +4,9 @@ use backburn_compress::{Feedback, Layout, Memo, Message, ParameterError, Vector,
 use super::LocalGradient;
 use super::onebit_adam::{adam, gathered};
 use super::parts::{Adam, Moments, silence};
-use crate::method::{chained, display_by_arguments};
-use crate::{
+use crate::method::{
     Algorithm, AnyAlgorithm, Argument, Ask, Conserves, Cx, Decision, Inbox, Move, Next, Parent, Refresh, Residual,
-    Role, Rule, Seen, State, Visitor, Why,
+    Role, Rule, Seen, State, Visitor, Why, chained, display_by_arguments,
 };
 
 /// [0/1 Adam](https://arxiv.org/abs/2202.06009) (Lu, Li, Zhang, De Sa, He 2022): 1-bit Adam that need not wait for a freeze, and need not speak

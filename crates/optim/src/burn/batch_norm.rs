@@ -76,8 +76,11 @@ pub fn with_statistics<M: Module>(model: M, statistics: &[f32]) -> Result<M, Sta
     Ok(model.map(&mut Write { path: Vec::new(), rest: statistics }))
 }
 
-/// The bytes of a message with so many statistics, which are sent as they are.
+/// The bytes of a message with so many statistics, which are sent as they are; none where there are none.
 pub fn message_bytes(len: usize) -> f64 {
+    if len == 0 {
+        return 0.0;
+    }
     backburn_compress::message_bytes(&Payload::floats(vec![0.0; len]).into()) as f64
 }
 

@@ -7,9 +7,10 @@ use ::burn::optim::ModuleOptimizer;
 use backburn_compress::{AnyCompressor, Feedback, Fits};
 use serde::{Deserialize, Serialize};
 
+use crate::algorithms::EfSgd;
 use crate::burn::probe::Probe;
 use crate::burn::solo::Solo;
-use crate::{EfSgd, SetupError};
+use crate::host::SetupError;
 
 /// EF-SGD as a Burn optimizer: momentum and weight decay as in [`EfSgd`], one error buffer a parameter. It stands
 /// as a field in `#[derive(Config)]` as Burn's own configs do.

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use ::burn::module::{Module, ModuleVisitor, Param, ParamId};
 use ::burn::tensor::{DType, Device, Tensor};
 
+use crate::host::ModelError;
+
 /// One float parameter as it was found in a module.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
@@ -22,6 +24,12 @@ pub(crate) fn find<M: Module>(module: &M) -> Vec<Found> {
     let mut visitor = Find::default();
     module.visit(&mut visitor);
     visitor.found
+}
+
+/// Why nothing of these is trainable.
+pub(crate) fn untrainable(found: &[Found]) -> ModelError {
+    let plain = found.iter().all(|f| !f.autodiff);
+    if plain && !found.is_empty() { ModelError::NoAutodiff } else { ModelError::Untrainable { frozen: found.len() } }
 }
 
 /// The path of the parameter that a walk is at.

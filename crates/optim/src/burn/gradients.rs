@@ -8,12 +8,11 @@ use ::burn::optim::GradientsParams;
 use ::burn::tensor::{DType, Tensor, TensorData};
 use backburn_compress::Layout;
 
-use crate::Gradient;
-use crate::burn::error::ModelError;
 use crate::burn::found::{Found, Path, find, track_path};
 use crate::burn::places::Places;
 use crate::burn::quietly::quietly;
 use crate::burn::weights::{copy_into, tensor};
+use crate::host::{Gradient, ModelError};
 
 impl Places {
     /// A module's gradients as one host vector.

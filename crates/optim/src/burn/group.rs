@@ -8,7 +8,6 @@ use ::burn::module::Module;
 use ::burn::optim::GradientsParams;
 use backburn_compress::{Layout, Vector};
 
-use crate::burn::error::ModelError;
 use crate::burn::found::{Found, find};
 use crate::burn::gradients::{Preparation, flatten};
 use crate::burn::group_config::GroupConfig;
@@ -19,10 +18,11 @@ use crate::burn::parked::Parked;
 use crate::burn::places::Places;
 use crate::burn::round::Round;
 use crate::burn::step_size::{Rescale, StepSize};
+use crate::checkpoint::{Snapshot, SnapshotError};
 use crate::host::cluster::States;
-use crate::{
-    Cluster, Encoded, Given, Gradient, Host, InProcess, Mail, Observation, OnLink, RoundError, SetupError, Snapshot,
-    SnapshotError, Traffic, Transport,
+use crate::host::{
+    Cluster, Encoded, Given, Gradient, Host, InProcess, Mail, ModelError, Observation, OnLink, RoundError, SetupError,
+    Traffic, Transport,
 };
 
 /// Workers on a Burn module, one error buffer each: all n in this process, or with another

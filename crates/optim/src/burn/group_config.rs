@@ -6,12 +6,12 @@ use ::burn::grad_clipping::GradientClippingConfig;
 use backburn_compress::{AnyCompressor, Fits, Layout, Policy, Scope};
 use serde::{Deserialize, Serialize};
 
-use crate::burn::error::ModelError;
-use crate::burn::found::Found;
+use crate::burn::found::{Found, untrainable};
 use crate::burn::gradients::Preparation;
 use crate::burn::parameter_group::{ParameterGroup, Treatment};
 use crate::burn::places::Places;
-use crate::{Algorithm, AnyAlgorithm, Links, Takes};
+use crate::host::{Links, ModelError};
+use crate::method::{Algorithm, AnyAlgorithm, Takes};
 
 /// A method, a compressor, and how n workers use them on a Burn module. It stands as a field in
 /// `#[derive(Config)]` as Burn's own configs do.
@@ -144,7 +144,7 @@ impl GroupConfig {
         let trained = found.iter().filter(|f| f.trainable && !skipped.contains(&f.path));
         let named: Vec<_> = trained.map(|f| (f.path.clone(), f.shape.clone(), policy(f))).collect();
         if named.is_empty() {
-            return Err(ModelError::untrainable(found));
+            return Err(untrainable(found));
         }
         let layout = Layout::build(named, self.scope, self.dense_below)?;
         let places = Places::of(&layout, skipped);

@@ -6,7 +6,7 @@ use ::burn::tensor::{DType, Tensor};
 use crate::burn::found::{Found, Path, track_path};
 use crate::burn::places::Places;
 use crate::burn::weights::copy_into;
-use crate::{Change, Outgrown};
+use crate::host::{Change, Outgrown};
 
 /// Adding less than this moves no f32 beyond the largest: it is under half its last place.
 const STILL: f64 = (1u128 << 102) as f64;

@@ -5,14 +5,12 @@ use ::burn::module::Module;
 use ::burn::optim::{GradientsParams, ModuleOptimizer};
 use backburn_compress::{ParameterError, Vector};
 
-use crate::burn::batch_norm;
 use crate::burn::found::find;
-use crate::burn::fragments::Fragments;
 use crate::burn::gradients::{flatten, unflatten};
 use crate::burn::group::Group;
-use crate::burn::{model_state, optimizer_state};
-use crate::checkpoint::LOCAL;
-use crate::{Gradient, InProcess, Mail, RoundError, SetupError, Snapshot, SnapshotError, Traffic};
+use crate::burn::{batch_norm, model_state, optimizer_state};
+use crate::checkpoint::{LOCAL, Snapshot, SnapshotError};
+use crate::host::{Fragments, Gradient, InProcess, Mail, ModelError, RoundError, SetupError, Traffic};
 
 /// A [`Group`] whose workers take H steps by themselves between two rounds, each on a replica of its own with a Burn
 /// optimizer of its own, whose moments stay its own. A round's gradient is Δ_i = θ − θ_i, how far a worker came; the
@@ -103,7 +101,7 @@ impl<M: Module, P: Mail> LocalSteps<M, P> {
     /// than one gradient a round.
     pub fn new(group: Group<P>, model: M, inner: ModuleOptimizer, steps: u64) -> Result<Self, SetupError> {
         if steps == 0 {
-            return Err(crate::burn::error::ModelError::from(ParameterError::Zero("local steps")).into());
+            return Err(ModelError::from(ParameterError::Zero("local steps")).into());
         }
         if !crate::burn::asks_one_gradient(group.cluster()) {
             return Err(SetupError::NotSolo(group.cluster().algorithm().to_string()));

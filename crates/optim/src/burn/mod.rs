@@ -3,9 +3,7 @@
 pub mod batch_norm;
 mod device;
 mod ef_sgd_config;
-mod error;
 mod found;
-mod fragments;
 mod gradients;
 mod group;
 mod group_config;
@@ -23,14 +21,13 @@ mod places;
 mod probe;
 mod quietly;
 mod round;
+mod rounds;
 mod solo;
 mod step_size;
 mod weights;
 
 pub use device::{DeviceError, DeviceKind, device};
 pub use ef_sgd_config::EfSgdConfig;
-pub use error::ModelError;
-pub use fragments::{Fragments, FragmentsError};
 pub use group::Group;
 pub use group_config::GroupConfig;
 pub use load_optimizer::{LoadError, load_optimizer};
@@ -40,9 +37,11 @@ pub use parameter_group::ParameterGroup;
 pub use places::Places;
 pub use probe::Probe;
 pub use round::{Round, StepIsOwned};
+pub use rounds::Rounds;
 pub use solo::{Solo, SoloState};
 
-use crate::{Ask, Cluster, Mail};
+use crate::host::{Cluster, Mail};
+use crate::method::Ask;
 
 /// Whether a worker asks for one gradient of one minibatch at the current x a step, and nothing else: what an
 /// optimizer, or a loop that is not ours, can give.

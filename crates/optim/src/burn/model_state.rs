@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::burn::found::{Path, track_path};
 use crate::burn::weights::{Ties, tensor};
-use crate::{Snapshot, SnapshotError};
+use crate::checkpoint::{Snapshot, SnapshotError};
 
 /// What a saved tensor is, in a text beside its vector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

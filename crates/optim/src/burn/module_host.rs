@@ -7,7 +7,8 @@ use backburn_compress::{Layout, Vector};
 use crate::burn::gradients::{Preparation, flatten};
 use crate::burn::held::Held;
 use crate::burn::places::Places;
-use crate::{Ask, Change, Given, Host, Outgrown, Reply, RoundError};
+use crate::host::{Change, Given, Host, Outgrown, Reply, RoundError};
+use crate::method::Ask;
 
 /// Computes gradients and losses of a module for methods that ask for them.
 ///

@@ -9,7 +9,7 @@ use burn_pack::Scalar;
 
 use crate::burn::load_optimizer::{Parameters, Record, split};
 use crate::burn::model_state::{bytes, words};
-use crate::{Snapshot, SnapshotError};
+use crate::checkpoint::{Snapshot, SnapshotError};
 
 /// Writes every state, its pieces named `{prefix}{leaf}/{path}`.
 pub(crate) fn save<M: Module>(

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use backburn_compress::{Layout, Memo, Vector};
 
-use crate::{Cluster, Mail, Owner, ResizeError, Role, Snapshot, SnapshotError, Visitor};
+use crate::checkpoint::{ResizeError, Snapshot, SnapshotError};
+use crate::host::{Cluster, Mail};
+use crate::method::{Owner, Role, Visitor};
 
 /// Pieces of states, named as in snapshots: `worker.3.residual/conv1.weight`.
 #[derive(Clone, Debug, Default)]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use ::burn::module::Module;
 use backburn_compress::{Layout, Scope};
 
-use crate::burn::error::ModelError;
-use crate::burn::found::{Found, find};
+use crate::burn::found::{Found, find, untrainable};
+use crate::host::ModelError;
 
 /// The places of a layout's parameters, by path. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Places {
         let found = find(module);
         let named: Vec<_> = found.iter().filter(|f| f.trainable).map(|f| (f.path.clone(), f.shape.clone())).collect();
         if named.is_empty() {
-            return Err(ModelError::untrainable(&found));
+            return Err(untrainable(&found));
         }
         let layout = Layout::new(named, scope, dense_below)?;
         let places = Self::of(&layout, HashSet::new());

@@ -4,12 +4,12 @@ use ::burn::module::Module;
 use ::burn::optim::GradientsParams;
 use backburn_compress::Vector;
 
-use crate::burn::error::ModelError;
 use crate::burn::found::Found;
 use crate::burn::gradients::unflatten;
 use crate::burn::places::Places;
 use crate::burn::weights::{self, Change};
-use crate::{Decided, Load, Move, Traffic};
+use crate::host::{Decided, Load, ModelError, Traffic};
+use crate::method::Move;
 
 /// What a round came to: what was sent, and how the model moves.
 #[derive(Clone, Debug)]
@@ -72,8 +72,8 @@ impl Round {
 
     fn move_on<M: Module>(self, model: M) -> M {
         match self.decided.change() {
-            crate::Change::To(y) => weights::change(&self.places, model, y.as_slice(), Change::Set),
-            crate::Change::By(mut u) => {
+            crate::host::Change::To(y) => weights::change(&self.places, model, y.as_slice(), Change::Set),
+            crate::host::Change::By(mut u) => {
                 for (index, p) in self.decided.layout().parameters().iter().enumerate() {
                     if let Some(share) = self.share.get(index).filter(|share| **share != 1.0) {
                         u.as_mut_slice()[p.range.clone()].iter_mut().for_each(|u| *u *= share);

@@ -11,9 +11,9 @@ use backburn_compress::{AnyCompressor, Fits, Layout, Scope, Vector};
 use crate::burn::held::{Piece, holds, is_narrow, outgrown, room_of};
 use crate::burn::probe::Probe;
 use crate::burn::weights::{Change, changed, copy_into};
-use crate::{
-    Algorithm, AnyAlgorithm, Ask, Cluster, Given, Host, Outgrown, Reply, RoundError, SetupError, Snapshot, Takes,
-};
+use crate::checkpoint::Snapshot;
+use crate::host::{Cluster, Given, Host, Outgrown, Reply, RoundError, SetupError};
+use crate::method::{Algorithm, AnyAlgorithm, Ask, Takes};
 
 /// Any method of one worker that asks only for the gradient at hand, as a Burn optimizer, a parameter at a time.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ impl Solo {
         grad: Tensor<D>,
         cluster: &mut Cluster,
         x: &Vector,
-    ) -> Option<crate::Change> {
+    ) -> Option<crate::host::Change> {
         let mut g = vec![0.0; cluster.layout().len()];
         copy_into(grad.into_data(), &mut g);
         let decided = cluster.round(lr, x, &mut One { given: Given::one(g), tensor }).ok()?;
@@ -160,7 +160,7 @@ impl<const D: usize> Host for One<'_, D> {
         if is_narrow(self.tensor.dtype()) { room_of(self.tensor, 1.0) } else { f64::INFINITY }
     }
 
-    fn outgrown(&mut self, change: &crate::Change) -> Option<Outgrown> {
+    fn outgrown(&mut self, change: &crate::host::Change) -> Option<Outgrown> {
         let (x, dtype) = (self.x()?, self.tensor.dtype());
         let fits = holds(dtype, x.as_slice(), Piece::of(change, 0..x.len()), 1.0);
         (!fits).then(|| outgrown(String::new(), dtype))
@@ -283,8 +283,8 @@ impl Optimizer for Solo {
         match self.decide(lr, &tensor, grad, &mut cluster, &x) {
             Some(change) => {
                 let tensor = match change {
-                    crate::Change::By(u) => changed(tensor, u.as_slice(), Change::Add),
-                    crate::Change::To(y) => changed(tensor, y.as_slice(), Change::Set),
+                    crate::host::Change::By(u) => changed(tensor, u.as_slice(), Change::Add),
+                    crate::host::Change::To(y) => changed(tensor, y.as_slice(), Change::Set),
                 };
                 Probe::add(&self.probe.steps, 1);
                 Probe::add(&self.probe.rounds, u64::from(ordinal == 0));

@@ -3,10 +3,10 @@
 use ::burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use backburn_compress::{Layout, Memo, Vector};
 
-use crate::burn::error::ModelError;
 use crate::burn::found::Found;
 use crate::burn::quietly::quietly;
-use crate::{Role, Visitor};
+use crate::host::ModelError;
+use crate::method::{Role, Visitor};
 
 /// A round's γ and, in the layout's order, the shares by which each parameter's step size differs from it; empty
 /// where none does.

@@ -8,9 +8,9 @@ use ::burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use ::burn::tensor::{DType, Device, GradientCheckpointingStrategy, Tensor, TensorData};
 use backburn_compress::Vector;
 
-use crate::burn::error::ModelError;
 use crate::burn::found::{Path, track_path};
 use crate::burn::places::Places;
+use crate::host::ModelError;
 
 /// What a flat vector does to the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

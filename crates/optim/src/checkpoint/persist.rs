@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use backburn_compress::{Layout, Memo, Vector};
 
-use crate::checkpoint::{Snapshot, SnapshotError};
-use crate::host::{Mail, ResizeError, Terms};
-use crate::{Cluster, Owner, Role, SetupError, Visitor};
+use crate::checkpoint::{ResizeError, Snapshot, SnapshotError};
+use crate::host::{Cluster, Mail, SetupError, Terms};
+use crate::method::{Owner, Role, Visitor};
 
 /// A damaged count must not ask for endless work.
 const MOST_WORKERS: u64 = 1 << 20;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::host::ModelError;
+
 /// Named vectors, numbers and texts. Vectors keep their bits; numbers are stored exactly.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
@@ -54,7 +56,7 @@ pub enum SnapshotError {
     },
     /// The model is not the one that the group works on.
     #[error(transparent)]
-    Model(#[from] crate::ModelError),
+    Model(#[from] ModelError),
     /// It holds a piece of a state that the run does not have.
     #[error("the snapshot has `{0}`, which this run does not")]
     Leftover(String),

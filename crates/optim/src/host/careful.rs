@@ -8,8 +8,9 @@
 use backburn_compress::{Layout, Memo, Message, Payload, Vector};
 use rayon::prelude::*;
 
+use crate::host::RoundError;
 use crate::host::cluster::States;
-use crate::{Move, Owner, Residual, Role, RoundError, Visitor};
+use crate::method::{Move, Owner, Residual, Role, Visitor};
 
 /// Numbers below this, times step sizes, are squared and summed in f32 without harm.
 pub(crate) const LOUD: f64 = 1e12;

@@ -4,11 +4,12 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use backburn_compress::{AnyCompressor, Compressor, Layout};
+use backburn_compress::{AnyCompressor, Compressor, Layout, Vector};
 
+use crate::host::SetupError;
 use crate::host::mail::{InProcess, Mail, Terms};
 use crate::method::erased::Slot;
-use crate::{AnyAlgorithm, Ask, Cx, Owner, Role, SetupError, Vector, Visitor};
+use crate::method::{AnyAlgorithm, Ask, Cx, Owner, Role, Visitor};
 
 /// A range of the n workers of a run, with their states, on flat vectors: the one driver of rounds. Over
 /// [`InProcess`] it has all n of them, over [`Encoded`](crate::Encoded) those of one process; the code, and so
@@ -105,7 +106,7 @@ impl<M: Mail> Cluster<M> {
             given => Err(SetupError::X { given, expected: layout.len() }),
         };
         let (method, named) = (algorithm.to_string(), compressor.to_string());
-        let taken = fits().and_then(|()| algorithm.0.take(compressor));
+        let taken = fits().and_then(|()| Ok(algorithm.0.take(compressor)?));
         // The others wait for this process's terms, whatever comes of them.
         let refused = taken.as_ref().err().map(ToString::to_string);
         let met = mail.meet(&Terms { layout: &layout, method, compressor: named, seed, x, refused });

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use backburn_compress::Layout;
+use backburn_compress::{Layout, Vector};
 
-use crate::{Move, Traffic, Vector};
+use crate::host::Traffic;
+use crate::method::Move;
 
 /// What a step came to.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use std::ops::Range;
 use backburn_compress::{Message, Unit, decode_message};
 use serde::{Deserialize, Serialize};
 
-use crate::host::careful;
 use crate::host::envelope::{Sealed, open, seal};
 use crate::host::mail::{At, Heard, Letter, Mail, Seats, Terms};
-use crate::{
+use crate::host::{
     Bytes, Link, Links, Load, MailError, Plan, PlanChoice, RoundError, SetupError, Traffic, Transport, TransportError,
+    careful,
 };
 
 /// Sends messages as bytes over a [`Transport`], and checks what it hands over.
@@ -47,6 +47,8 @@ pub struct Encoded<T> {
     links: Links,
     /// Whether they are sharded now.
     sharded: bool,
+    /// Whether the network may add up what adds up.
+    sums: bool,
     /// The processes that this step does not wait for.
     slow: Vec<usize>,
 }
@@ -78,7 +80,7 @@ struct Hello {
 }
 
 /// The version of all that processes say to each other.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// Why a process that has said no could not say why.
 const UNSAID: &str = "it did not say why";
 
@@ -93,7 +95,19 @@ impl<T: Transport> Encoded<T> {
     pub fn with_seats(transport: T, seats: usize) -> Self {
         let (posted, met, bytes) = (vec![None; seats], Met::default(), Bytes::default());
         let (plan, links) = (PlanChoice::Is(Plan::Gather), any_link().into());
-        Self { transport, rank: 0, seats, posted, met, bytes, plan, links, sharded: false, slow: Vec::new() }
+        Self {
+            transport,
+            rank: 0,
+            seats,
+            posted,
+            met,
+            bytes,
+            plan,
+            links,
+            sharded: false,
+            sums: false,
+            slow: Vec::new(),
+        }
     }
 
     /// How messages travel; gathered unless told otherwise, and wherever a method
@@ -104,6 +118,13 @@ impl<T: Transport> Encoded<T> {
         self.sharded = plan == PlanChoice::Is(Plan::Sharded);
         self.links = links.unwrap_or(self.links);
         Self { plan, ..self }
+    }
+
+    /// Has the network [add up](Transport::sum) messages whose numbers add up (dense, random-k, sketches, PowerSGD's
+    /// factors), in whatever order is fastest for it. The price: bits are no longer those of one process, and numbers on
+    /// their way have no checksum. All processes must say the same.
+    pub fn with_fast_reduce(self, sums: bool) -> Self {
+        Self { sums, ..self }
     }
 
     /// The transport.
@@ -132,7 +153,7 @@ impl<T: Transport> Encoded<T> {
             return Err(TransportError::new(format!("it calls this process rank {rank} of {size}")).into());
         }
         self.rank = rank;
-        let own = Hello { rank, seats: self.seats, terms: lines(terms), refused: terms.refused.clone() };
+        let own = Hello { rank, seats: self.seats, terms: lines(terms, self.sums), refused: terms.refused.clone() };
         let bytes = serde_json::to_vec(&own).expect("texts and numbers");
         let all: Vec<usize> = (0..size).collect();
         let heard = self.exchange(&bytes, &all)?;
@@ -153,7 +174,7 @@ impl<T: Transport> Encoded<T> {
             if let Some(why) = &theirs.refused {
                 return Err(SetupError::Elsewhere { rank: other, why: why.clone() });
             }
-            for (i, (what, own)) in lines_of(terms).into_iter().enumerate() {
+            for (i, (what, own)) in lines_of(terms, self.sums).into_iter().enumerate() {
                 let theirs = theirs.terms.get(i).map_or("nothing", |(_, theirs)| theirs);
                 if own != theirs {
                     return Err(SetupError::Differs { what, rank: other, own, theirs: theirs.into() });
@@ -235,7 +256,7 @@ fn any_link() -> Link {
 }
 
 /// What is compared, in words.
-fn lines_of(terms: &Terms<'_>) -> [(&'static str, String); 6] {
+fn lines_of(terms: &Terms<'_>, sums: bool) -> [(&'static str, String); 7] {
     [
         ("message format", FORMAT.into()),
         ("model", format!("{:016x} ({} coordinates)", terms.layout.fingerprint(), terms.layout.len())),
@@ -243,11 +264,12 @@ fn lines_of(terms: &Terms<'_>) -> [(&'static str, String); 6] {
         ("compressor", terms.compressor.clone()),
         ("seed", terms.seed.to_string()),
         ("initial x", format!("{:016x}", hash(terms.x))),
+        ("fast reduce", sums.to_string()),
     ]
 }
 
-fn lines(terms: &Terms<'_>) -> Vec<(String, String)> {
-    lines_of(terms).into_iter().map(|(what, own)| (what.into(), own)).collect()
+fn lines(terms: &Terms<'_>, sums: bool) -> Vec<(String, String)> {
+    lines_of(terms, sums).into_iter().map(|(what, own)| (what.into(), own)).collect()
 }
 
 /// FNV-1a over the numbers' bits.
@@ -315,7 +337,14 @@ impl<T: Transport> Mail for Encoded<T> {
     }
 
     fn collect_mean(&mut self, at: At, all: &[usize]) -> Result<Heard, RoundError> {
-        if self.sharded && self.met.processes.len() > 1 && self.slow.is_empty() {
+        let whole = self.met.processes.len() > 1 && self.slow.is_empty();
+        if self.sums
+            && whole
+            && let Some(heard) = self.collect_sum(at)?
+        {
+            return Ok(heard);
+        }
+        if self.sharded && whole {
             return self.collect_shards(at);
         }
         Ok(self.collect(at, all)?.into())

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 | 2 | `"BP"` |
 //! | 2 | 1 | version, 1 |
-//! | 3 | 1 | 0 where it holds whole letters, 1 slices of them, 2 the mean of such, 3 why there is none |
+//! | 3 | 1 | 0 where it holds whole letters, 1 slices of them, 2 the mean of such, 3 why there is none, 4 all but the numbers |
 //! | 4 | 4 | the process's rank |
 //! | 8 | 8 | the step |
 //! | 16 | 4 | the message round |
@@ -17,6 +17,9 @@
 //! Slices and means then say of which places of a message they are: how many (4 bytes), and their indices (4 each,
 //! ascending). What a mean is follows as a message, why there is none as text, in both cases to the end.
 //!
+//! All but the numbers, which the network adds up: what they are the numbers of (8 bytes, 0 where they do not add up), and
+//! a bound on them as an f64 (8); letters follow as in slices of no places.
+//!
 //! For each worker of the others then one byte, 0 where it is absent; where it is 1 there follow the number of notes (4
 //! bytes), the number of units of which it says nothing (4), their indices (4 each), the length of its message
 //! (8), and the message; in a slice the length of the whole message (8) stands before that of the part that follows.
@@ -25,7 +28,7 @@ use std::ops::Range;
 
 use backburn_compress::{Message, encode_message};
 
-use crate::MailError;
+use crate::host::MailError;
 use crate::host::mail::{At, Letter};
 
 const VERSION: u8 = 1;
@@ -56,6 +59,7 @@ enum Kind {
     Slices,
     Mean,
     Why,
+    Sum,
 }
 
 /// The letters of this process's workers.
@@ -105,6 +109,26 @@ pub(crate) fn seal_why(rank: usize, at: At, own: &Range<usize>, why: &str) -> Ve
     out.extend_from_slice(why.as_bytes());
     close(out)
 }
+
+/// All but the numbers of this process's letters, which the network is to add up.
+pub(crate) fn seal_sum(
+    rank: usize,
+    at: At,
+    own: &Range<usize>,
+    letters: &[Option<Letter>],
+    key: u64,
+    bound: f64,
+) -> Vec<u8> {
+    let mut out = head(Kind::Sum, rank, at, own, 16);
+    out.extend_from_slice(&key.to_le_bytes());
+    out.extend_from_slice(&bound.to_le_bytes());
+    for letter in letters {
+        put(&mut out, letter.as_ref().map(|letter| (&NOTHING, letter, Some(letter.bytes))));
+    }
+    close(out)
+}
+
+static NOTHING: Message = Message { payloads: Vec::new(), notes: Vec::new() };
 
 fn put_places(out: &mut Vec<u8>, places: &[u32]) {
     out.extend_from_slice(&(places.len() as u32).to_le_bytes());
@@ -171,6 +195,20 @@ pub(crate) fn open_slices<'a>(
     let places = reader.places()?;
     let letters = own.clone().map(|_| reader.letter(units, true)).collect::<Result<_, _>>()?;
     reader.end(Slices { places, letters })
+}
+
+/// As [`open`], of all but the numbers: key, bound and letters.
+pub(crate) fn open_sum<'a>(
+    bytes: &'a [u8],
+    rank: usize,
+    at: At,
+    own: &Range<usize>,
+    units: usize,
+) -> Result<(u64, f64, Vec<Option<Sealed<'a>>>), MailError> {
+    let (_, mut reader) = begin(bytes, &[Kind::Sum], rank, at, own)?;
+    let (key, bound) = (reader.u64()?, f64::from_bits(reader.u64()?));
+    let letters = own.clone().map(|_| reader.letter(units, true)).collect::<Result<_, _>>()?;
+    reader.end((key, bound, letters))
 }
 
 /// As [`open`], of a mean.

@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use backburn_compress::{LayoutError, NotForFeedback, ParameterError, WireError};
 
-use crate::{FragmentsError, LinkError, ModelError, Outgrown, TransportError};
+use crate::host::fragments::FragmentsError;
+use crate::host::model_error::ModelError;
+use crate::host::network::LinkError;
+use crate::host::transport::TransportError;
+use crate::method::NotTaken;
 
 /// Why there is no group of workers.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -30,12 +34,9 @@ pub enum SetupError {
     /// The model, or what a configuration says of it.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Fragments that a model has not.
-    #[error("{0}")]
-    Fragments(String),
-    /// Numbers of fragments that do not go together.
+    /// Fragments that a model has not, or numbers of them that do not go together.
     #[error(transparent)]
-    Streaming(#[from] FragmentsError),
+    Fragments(#[from] FragmentsError),
     /// Statistics that replicas would not share.
     #[error(
         "the model has running statistics, as of batch normalisation, which workers that step by themselves do not share"
@@ -93,6 +94,15 @@ pub enum SetupError {
     Transport(#[from] TransportError),
 }
 
+impl From<NotTaken> for SetupError {
+    fn from(error: NotTaken) -> Self {
+        match error {
+            NotTaken::Compressor(error) => error.into(),
+            NotTaken::Parameter(error) => error.into(),
+        }
+    }
+}
+
 /// What is wrong with what a transport handed over.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -133,6 +143,17 @@ pub enum MailError {
         /// The parameter, or `notes`.
         path: String,
     },
+}
+
+/// A parameter that would not be finite in the type in which a host keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgrown {
+    /// The parameter.
+    pub path: String,
+    /// Its type.
+    pub dtype: &'static str,
+    /// The largest number of that type.
+    pub largest: f32,
 }
 
 /// A host's own failure while it computed a gradient or a loss; keeps its source.

@@ -2,7 +2,8 @@
 
 use backburn_compress::{AnyCompressor, Layout, Memo, Scope, Vector};
 
-use crate::{AnyAlgorithm, Ask, Cluster, Owner, Reply, Role, SetupError, Visitor};
+use crate::host::{Cluster, Reply, SetupError};
+use crate::method::{AnyAlgorithm, Ask, Owner, Role, Visitor};
 
 /// What a method keeps and says, in floats a coordinate of the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

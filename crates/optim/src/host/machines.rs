@@ -1,6 +1,6 @@
 //! Machines of several processes that speak as one.
 
-use crate::{Transport, TransportError};
+use crate::host::{Transport, TransportError};
 
 /// Machines of so many processes each, as one process a machine to whoever uses it: the first of each speaks and hears
 /// for all of it, and tells the others what it has heard. All processes of a machine must say the same, as those do that

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use backburn_compress::{Layout, Message, message_bytes};
 
-use crate::{RoundError, SetupError, Traffic, TransportError};
+use crate::host::{RoundError, SetupError, Traffic, TransportError};
 
 /// What all processes of a run must have in common, compared at the start.
 #[derive(Clone, Debug)]

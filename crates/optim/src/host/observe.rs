@@ -3,7 +3,8 @@
 use backburn_compress::{Layout, Memo, Vector};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cluster, Owner, Residual, Role, Visitor};
+use crate::host::Cluster;
+use crate::method::{Owner, Residual, Role, Visitor};
 
 /// What the last step left owed. Costs passes over memory of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The round: agree → begin → (exchange → reduce → answer)* → commit → advance. Written once.
 
-use backburn_compress::{Message, Payload, message_bytes};
+use backburn_compress::{Message, Payload, Vector, message_bytes};
 
 use crate::host::careful::{self, LOUD};
 use crate::host::cluster::{Cluster, Frame, States, View};
@@ -8,8 +8,9 @@ use crate::host::decided::Decided;
 use crate::host::mail::{At, Heard, Letter, Mail};
 use crate::host::serving::{Gradient, Host, Served};
 use crate::host::silence::Silence;
+use crate::host::{RoundError, Traffic};
 use crate::method::erased::Slot;
-use crate::{Cx, Decision, Move, Next, RoundError, Traffic, Vector};
+use crate::method::{Cx, Decision, Move, Next};
 
 impl<M: Mail> Cluster<M> {
     /// One step. `x` is the common x, read only where [`needs_x`](Self::needs_x) or where a step is so large

@@ -1,7 +1,9 @@
 //! Who supplies gradients.
 
-use crate::method::Seen;
-use crate::{Ask, Change, RoundError, Vector};
+use backburn_compress::Vector;
+
+use crate::host::{Change, Outgrown, RoundError};
+use crate::method::{Ask, Seen};
 
 /// A gradient, and the parameters for which there is none.
 ///
@@ -111,17 +113,6 @@ pub trait Host {
         let _ = change;
         None
     }
-}
-
-/// A parameter that would not be finite in the type in which a host keeps it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outgrown {
-    /// The parameter.
-    pub path: String,
-    /// Its type.
-    pub dtype: &'static str,
-    /// The largest number of that type.
-    pub largest: f32,
 }
 
 impl<F: FnMut(usize, &Ask) -> Result<Reply, RoundError>> Host for F {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::host::encoded::Encoded;
 use crate::host::envelope::{open_mean, open_slices, seal_mean, seal_slices, seal_why, slice};
 use crate::host::mail::{At, Heard, Letter};
-use crate::{MailError, RoundError, Transport};
+use crate::host::{MailError, RoundError, Transport};
 
 /// Who serves each place of a message: the longest first, each to whoever has least so far.
 fn servers(lengths: &[usize], processes: usize) -> Vec<usize> {

@@ -12,7 +12,7 @@ use backburn_compress::{Layout, Memo, Message, Payload, Vector};
 
 use crate::host::mail::Letter;
 use crate::method::erased::Slot;
-use crate::{Residual, Role, Visitor};
+use crate::method::{Residual, Role, Visitor};
 
 /// The units of which one state's owner says nothing in a step, and what stood there.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -109,6 +110,21 @@ pub trait Transport {
     /// Where not all could be asked.
     fn all(&mut self, yes: bool) -> Result<bool, TransportError>;
 
+    /// The sum of all processes' numbers, added up in whatever order is fastest, the same in all of them; `None` from a
+    /// transport that does not add.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange), and where lengths differ.
+    fn sum(&mut self, numbers: Vec<f32>) -> Result<Option<Vec<f32>>, TransportError> {
+        drop(numbers);
+        Ok(None)
+    }
+
+    /// How many processes share a machine, where that is known, the same on every machine, and these are ranks in a row.
+    fn machine(&self) -> Option<NonZeroUsize> {
+        None
+    }
+
     /// The vote that begins a step, in which a transport may refuse to wait for whoever is slow: whether all that voted in
     /// time say yes, and the ranks that did not. Until the next such vote, or until all [rejoin](Self::rejoin), these hear
     /// all that is exchanged and say nothing: what they would is empty.
@@ -148,6 +164,14 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         (**self).all(yes)
+    }
+
+    fn sum(&mut self, numbers: Vec<f32>) -> Result<Option<Vec<f32>>, TransportError> {
+        (**self).sum(numbers)
+    }
+
+    fn machine(&self) -> Option<NonZeroUsize> {
+        (**self).machine()
     }
 
     fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {
@@ -235,6 +259,21 @@ impl Transport for Threads {
             Some(None) | None => Err(gone(*rank)),
         };
         from.iter().map(of).collect()
+    }
+
+    /// From the last to the first, so that nobody takes its bits for those of one process.
+    fn sum(&mut self, numbers: Vec<f32>) -> Result<Option<Vec<f32>>, TransportError> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let all: Vec<usize> = (0..self.size()).collect();
+        let mut sum = vec![0.0f32; numbers.len()];
+        for (rank, theirs) in self.exchange(&bytes, &all)?.iter().enumerate().rev() {
+            if theirs.len() != bytes.len() {
+                return Err(TransportError::new(format!("rank {rank} adds up another number of numbers")));
+            }
+            let theirs = theirs.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x));
+            sum.iter_mut().zip(theirs).for_each(|(sum, x)| *sum += x);
+        }
+        Ok(Some(sum))
     }
 
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backburn_compress::{Compressor, Message, Vector};
 
 use super::{Argument, Ask, Conserves, Cx, Decision, Inbox, Next, Parent, Seen, State, Takes, UNSAID, Why};
-use crate::SetupError;
+use crate::method::takes::NotTaken;
 
 /// A method as pure functions over a worker's state and a shared one. It never communicates:
 /// a host carries its messages, so simulation and separate processes run the same code.
@@ -89,7 +89,7 @@ pub trait Algorithm: Debug + Display + Send + Sync + 'static {
     ///
     /// # Errors
     /// Where it cannot go with it.
-    fn adopt(&self, compressor: Arc<dyn Compressor>) -> Result<Arc<dyn Compressor>, SetupError> {
+    fn adopt(&self, compressor: Arc<dyn Compressor>) -> Result<Arc<dyn Compressor>, NotTaken> {
         Ok(compressor)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backburn_compress::AnyCompressor;
 
 use crate::method::erased::Erased;
-use crate::{Algorithm, Conserves, Parent, SetupError, Why};
+use crate::method::{Algorithm, Conserves, NotTaken, Parent, Why};
 
 /// Any method, chosen at run time by its textual form: `ef-sgd:momentum=0.9,weight-decay=0.0005`.
 ///
@@ -24,7 +24,7 @@ impl AnyAlgorithm {
     ///
     /// # Errors
     /// Where it does not take it, with the reason.
-    pub fn check(&self, compressor: &AnyCompressor) -> Result<(), SetupError> {
+    pub fn check(&self, compressor: &AnyCompressor) -> Result<(), NotTaken> {
         self.0.take(compressor.clone()).map(|_| ())
     }
 

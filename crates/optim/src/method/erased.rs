@@ -4,10 +4,11 @@ use std::any::Any;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
-use backburn_compress::{AnyCompressor, Compressor, Layout, Message};
+use backburn_compress::{AnyCompressor, Compressor, Layout, Message, Vector};
 
-use crate::method::{Algorithm, Argument, Ask, Conserves, Cx, Decision, Inbox, Next, Parent, Seen, Takes, Why};
-use crate::{SetupError, State, Vector, Visitor};
+use crate::method::{
+    Algorithm, Argument, Ask, Conserves, Cx, Decision, Inbox, Next, NotTaken, Parent, Seen, State, Takes, Visitor, Why,
+};
 
 /// A state whose type only its algorithm knows.
 pub(crate) struct Slot(Box<dyn DynState>);
@@ -63,7 +64,7 @@ impl<S: State> DynState for S {
 
 /// [`Algorithm`] without its associated types.
 pub(crate) trait Erased: Debug + Display + Send + Sync {
-    fn take(&self, compressor: AnyCompressor) -> Result<Arc<dyn Compressor>, SetupError>;
+    fn take(&self, compressor: AnyCompressor) -> Result<Arc<dyn Compressor>, NotTaken>;
     fn new_local(&self, cx: &Cx<'_>) -> Slot;
     fn new_shared(&self, cx: &Cx<'_>) -> Slot;
     fn peers(&self, rank: usize, n: usize) -> Vec<usize>;
@@ -88,7 +89,7 @@ pub(crate) trait Erased: Debug + Display + Send + Sync {
 }
 
 impl<A: Algorithm> Erased for A {
-    fn take(&self, compressor: AnyCompressor) -> Result<Arc<dyn Compressor>, SetupError> {
+    fn take(&self, compressor: AnyCompressor) -> Result<Arc<dyn Compressor>, NotTaken> {
         self.adopt(A::Takes::parsed(compressor)?.compressor())
     }
 

@@ -9,6 +9,7 @@ mod cx;
 mod decision;
 pub(crate) mod erased;
 mod promise;
+mod residual;
 mod state;
 mod takes;
 
@@ -20,5 +21,6 @@ pub use ask::{Ask, Seen};
 pub use cx::Cx;
 pub use decision::{Decision, Inbox, Move, Next};
 pub use promise::{Alpha, Conserves, Draw, Parent, Refresh, Restarts, Rule, UNSAID, Why};
+pub use residual::Residual;
 pub use state::{Owner, Role, State, Visitor};
-pub use takes::{Plain, Takes};
+pub use takes::{NotTaken, Plain, Takes};

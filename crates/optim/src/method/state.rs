@@ -4,7 +4,7 @@ use std::fmt;
 
 use backburn_compress::{Layout, Memo, Vector};
 
-use crate::Residual;
+use crate::method::residual::Residual;
 
 /// What a saved vector means, so that a run can go on with another number of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

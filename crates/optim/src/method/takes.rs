@@ -2,7 +2,19 @@
 
 use std::sync::Arc;
 
-use backburn_compress::{AnyCompressor, Compressor, Feedback, NotForFeedback};
+use backburn_compress::{AnyCompressor, Compressor, Feedback, NotForFeedback, ParameterError};
+
+/// Why a method does not take a compressor.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotTaken {
+    /// It must not stand under feedback.
+    #[error(transparent)]
+    Compressor(#[from] NotForFeedback),
+    /// What the method makes of it cannot be.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+}
 
 /// What compressors a method takes.
 pub trait Takes: Sized + Send + Sync {

@@ -2,7 +2,8 @@
 
 use backburn_compress::Vector;
 use backburn_optim::{
-    Ask, Cluster, Encoded, Gradient, Host, InProcess, Mail, PlanChoice, Reply, RoundError, Snapshot, Threads, Traffic,
+    AnyAlgorithm, Ask, Cluster, Encoded, Gradient, Host, InProcess, Mail, PlanChoice, Reply, RoundError, Snapshot,
+    Threads, Traffic,
 };
 
 use crate::world::{World, compressors, methods};
@@ -117,6 +118,56 @@ fn law_9_n_processes_give_the_bits_the_traffic_and_the_snapshots_of_one() {
         }
     }
     assert!(runs > 400, "{runs} runs");
+}
+
+/// A network that adds up on the way, from the last to the first, gives the bytes of one process and its x to rounding;
+/// what does not add up goes as it always does, to the bit.
+#[test]
+fn a_network_that_adds_gives_up_bits_and_no_more() {
+    let mut added = 0;
+    for (seed, method) in methods().iter().enumerate() {
+        for (compressor, adds) in [("identity", true), ("randk:0.5", true), ("topk:0.3", false), ("sign:scaled", false)]
+        {
+            let (world, compressor) = (World::new(seed as u64, 4, false), compressor.to_string());
+            if world.start(method, &compressor).is_err() {
+                continue;
+            }
+            let what = format!("{method}/{compressor}");
+            let whole = drive(&world, method, &compressor, InProcess::new(world.workers));
+            let parts: Vec<Ran> = std::thread::scope(|scope| {
+                let spawn = |(link, seats): (Threads, usize)| {
+                    let mail = Encoded::with_seats(link, seats).with_fast_reduce(true);
+                    let (world, compressor) = (&world, &compressor);
+                    scope.spawn(move || drive(world, method, compressor, mail))
+                };
+                let threads: Vec<_> = Threads::links(3).into_iter().zip([1, 2, 1]).map(spawn).collect();
+                threads.into_iter().map(|t| t.join().unwrap()).collect()
+            });
+            let mut same = true;
+            for part in &parts {
+                for (w, x) in part.seats.clone().zip(&part.xs) {
+                    same &= bits(&whole.xs[w]) == bits(x);
+                    let gap = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
+                    let gap: f64 = whole.xs[w].as_slice().iter().zip(x.as_slice()).map(gap).sum();
+                    let size: f64 = x.as_slice().iter().map(|x| f64::from(*x).powi(2)).sum();
+                    assert!(gap <= 1e-8 * size, "{what}: x of worker {w} is off by {} of {}", gap.sqrt(), size.sqrt());
+                    if !method.starts_with("beer") {
+                        assert_eq!(bits(&parts[0].xs[0]), bits(x), "{what}: all have the same, worker {w}");
+                    }
+                }
+                for (here, there) in whole.traffic.iter().zip(&part.traffic) {
+                    let own = part.seats.clone();
+                    assert_eq!(here.workers[own.clone()], there.workers[own], "{what}: bytes");
+                }
+            }
+            // Joint factors add up whatever the compressor beside them.
+            let joint = method.parse::<AnyAlgorithm>().unwrap().compresses_itself();
+            assert!(same || adds || joint, "{what}: what does not add up is of the same bits");
+            added += usize::from(!same);
+        }
+    }
+    // Sums of four that end in the same bits are rare.
+    assert!(added > 10, "{added} runs with sums of the network");
 }
 
 #[test]

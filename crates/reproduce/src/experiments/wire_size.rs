@@ -7,8 +7,8 @@ use backburn_compress::{
     AnyCompressor, Key, Layout, Memo, Message, Philox, Stream, Vector, compress, decode_message, encode_message,
 };
 use backburn_optim::GroupConfig;
+use backburn_train::data::VOCABULARY;
 use backburn_train::models::ModelKind;
-use backburn_train::models::gpt::VOCABULARY;
 use burn::optim::{AdamWConfig, GradientsParams};
 use statrs::function::factorial::ln_binomial;
 

@@ -251,7 +251,7 @@ fn product(methods: &[AnyAlgorithm], compressors: &[AnyCompressor]) -> Result<(P
         }
     }
     let alone = |what, name: String, why: Option<String>| GridError::Alone { what, name, why: why.unwrap_or_default() };
-    let first = |refusals: Vec<Result<(), backburn_optim::SetupError>>| {
+    let first = |refusals: Vec<Result<(), backburn_optim::NotTaken>>| {
         refusals.into_iter().find_map(|refusal| refusal.err().map(|error| error.to_string()))
     };
     for method in methods.iter().filter(|_| !compressors.is_empty()) {

@@ -85,7 +85,7 @@ impl Examples {
     /// Number of classes that a model tells apart; of text the tokens.
     pub fn classes(&self) -> usize {
         match self {
-            Self::Text(_) => text::CLASSES,
+            Self::Text(_) => text::VOCABULARY,
             Self::Images(images) => images.classes(),
             Self::Rows(rows) => rows.classes(),
         }

@@ -47,7 +47,7 @@ pub use normalisation::Normalisation;
 pub use options::{Options, default_cache};
 pub use rows::{LabelledRows, RowsError};
 pub use split::Split;
-pub use text::{ShortText, Text};
+pub use text::{ShortText, Text, VOCABULARY};
 
 /// The images of the set of this name, fetched first where they must be and may be.
 ///

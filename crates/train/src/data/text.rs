@@ -6,8 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::batch::ImageBatch;
 use super::split::Split;
-use crate::models::gpt::VOCABULARY;
 
+/// Tokens that there are, and so the classes of a text: bytes.
+pub const VOCABULARY: usize = 256;
 /// Tokens of a window, until a model says how many it reads.
 const CONTEXT: usize = 128;
 /// The share of a text, at its end, that is measured on: one part in so many.
@@ -135,9 +136,6 @@ impl Split<Text> {
         }
     }
 }
-
-/// Tokens that there are.
-pub(super) const CLASSES: usize = VOCABULARY;
 
 #[cfg(test)]
 mod tests {

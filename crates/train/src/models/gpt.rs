@@ -11,8 +11,7 @@ use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, Transf
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
-/// Tokens that there are: bytes.
-pub const VOCABULARY: usize = 256;
+use crate::data::VOCABULARY;
 
 /// How large a GPT is: `gpt[:layers=4,dim=128,heads=4,context=128][,tied]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

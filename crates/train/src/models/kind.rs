@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::classifier::Classifier;
 use super::convnet::ConvNet;
-use super::gpt::{Gpt, GptPlan, VOCABULARY};
+use super::gpt::{Gpt, GptPlan};
 use super::init::initialise;
 use super::mlp::Mlp;
 use super::resnet::{Plan, RESNET8, RESNET18, RESNET20, RESNET34, ResNet};
 use super::size::{Size, size};
 use super::softmax::Softmax;
 use super::vgg::{MIN_SIDE, Vgg};
+use crate::data::VOCABULARY;
 
 /// A classifier's name: `convnet`, `softmax`, `mlp`, `resnet8`, `resnet20`, `resnet18`, `resnet34`, `vgg19-bn` or
 /// `gpt[:layers=4,dim=128,heads=4,context=128][,tied]`.

@@ -91,6 +91,12 @@ pub enum ConfigError {
         /// Why not.
         why: String,
     },
+    /// A plan by machines that nobody has found.
+    #[error(
+        "plan hierarchical: how many workers a machine has is not known here: say it, as hierarchical:4, or run under \
+         mpirun with equally many ranks on every machine, in a row (`--map-by slot`)"
+    )]
+    Machines,
     /// Steps between rounds for a method that has a round at every step, or the other way round.
     #[error("{0}")]
     Local(String),
@@ -266,7 +272,7 @@ impl RunConfig {
         if let Some(path) = self.data_dir.as_ref().filter(|path| path.to_str().is_none()) {
             return Err(ConfigError::DataDir(path.clone()));
         }
-        self.algorithm.check(&self.compressor)?;
+        self.algorithm.check(&self.compressor).map_err(SetupError::from)?;
         self.groups
             .iter()
             .try_for_each(ParameterGroup::check)
@@ -279,7 +285,11 @@ impl RunConfig {
     }
 
     fn check_plan(&self) -> Result<(), ConfigError> {
-        let PlanChoice::Is(plan) = self.plan else { return Ok(()) };
+        let plan = match self.plan {
+            PlanChoice::Auto => return Ok(()),
+            PlanChoice::Machines => return Err(ConfigError::Machines),
+            PlanChoice::Is(plan) => plan,
+        };
         let why = match plan {
             Plan::Sharded if !self.algorithm.hears_mean() => {
                 format!("`{}` needs more than the mean of all messages; gather or auto serve it", self.algorithm)
@@ -494,6 +504,7 @@ mod tests {
             ("sharded", "beer", "plan sharded: `beer"),
             ("hierarchical:3", "ef-sgd", "plan hierarchical:3: 4 workers are no machines of 3"),
             ("hierarchical:2", "beer", "every worker has weights of its own"),
+            ("hierarchical", "ef-sgd", "say it, as hierarchical:4, or run under mpirun"),
         ] {
             let said = of(plan, algorithm, 4).unwrap_err();
             assert!(said.contains(says), "{said}");

@@ -13,7 +13,6 @@ mod metrics;
 mod parts;
 mod ranks;
 mod report;
-mod rounds;
 mod running;
 mod serving;
 mod summary;

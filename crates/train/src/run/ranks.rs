@@ -1,11 +1,12 @@
 //! The other processes of a run, each with workers of its own.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use backburn_optim::{Observation, Traffic, Transport, TransportError};
+use backburn_optim::{Observation, PlanChoice, Traffic, Transport, TransportError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ use super::error::RunError;
 pub struct Ranks {
     rank: usize,
     size: usize,
+    /// Whether the network may add up what adds up.
+    fast_reduce: bool,
     transport: Arc<Mutex<dyn Transport + Send>>,
     /// Bytes sent to each other process, summed.
     sent: Arc<AtomicU64>,
@@ -33,12 +36,28 @@ impl Ranks {
     /// The processes that this transport joins.
     pub fn new(transport: impl Transport + Send + 'static) -> Self {
         let (rank, size) = (transport.rank(), transport.size());
-        Self { rank, size, transport: Arc::new(Mutex::new(transport)), sent: Arc::default() }
+        Self { rank, size, fast_reduce: false, transport: Arc::new(Mutex::new(transport)), sent: Arc::default() }
+    }
+
+    /// Has the network add up messages that add up: see [`Encoded::with_fast_reduce`](backburn_optim::Encoded).
+    pub fn with_fast_reduce(self, fast_reduce: bool) -> Self {
+        Self { fast_reduce, ..self }
+    }
+
+    /// Whether the network may add up messages that add up.
+    pub(super) fn is_fast(&self) -> bool {
+        self.fast_reduce
     }
 
     /// Whether this process writes what a run writes once: metrics, weights, the summary.
     pub fn is_first(&self) -> bool {
         self.rank == 0
+    }
+
+    /// The plan, where it is by machines by those that the processes run on.
+    pub fn on_machines(&self, plan: PlanChoice, workers: usize) -> PlanChoice {
+        let each = NonZeroUsize::new(workers / self.size).unwrap_or(NonZeroUsize::MIN);
+        self.machine().map_or(plan, |ranks| plan.on_machines(ranks.saturating_mul(each)))
     }
 
     /// The workers of this process among n.
@@ -192,6 +211,16 @@ impl Transport for Ranks {
     fn all(&mut self, yes: bool) -> Result<bool, TransportError> {
         self.count(1, self.size - 1);
         self.lock().all(yes)
+    }
+
+    fn sum(&mut self, numbers: Vec<f32>) -> Result<Option<Vec<f32>>, TransportError> {
+        // As around a ring.
+        self.count(8 * numbers.len() / self.size, self.size - 1);
+        self.lock().sum(numbers)
+    }
+
+    fn machine(&self) -> Option<NonZeroUsize> {
+        self.lock().machine()
     }
 
     fn muster(&mut self, yes: bool) -> Result<(bool, Vec<usize>), TransportError> {

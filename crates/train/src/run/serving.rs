@@ -10,19 +10,35 @@ use crate::models::{Classifier, batch_norm};
 /// Serves gradients and losses of one step. Within a step each worker's draws are the same,
 /// however often it asks.
 pub(super) struct Serving<'a> {
-    pub examples: &'a Examples,
-    pub shards: &'a [Vec<usize>],
-    pub samplers: &'a mut [Sampler],
-    pub augment: bool,
-    pub device: &'a Device,
+    examples: &'a Examples,
+    shards: &'a [Vec<usize>],
+    samplers: &'a mut [Sampler],
+    augment: bool,
+    device: &'a Device,
     /// The common batch statistics, restored before every forward pass.
-    pub common: &'a [f32],
+    common: &'a [f32],
     /// This step's draws, made as they are asked for.
-    pub draws: Vec<Vec<Draw>>,
+    draws: Vec<Vec<Draw>>,
     /// Each worker's mean loss of its first gradient.
     pub losses: Vec<Option<f64>>,
     /// Each worker's batch statistics after its first gradient.
     pub statistics: Vec<Option<Vec<f32>>>,
+}
+
+impl<'a> Serving<'a> {
+    /// Of one step, in which nobody has drawn yet; a shard and a sampler a worker.
+    pub fn new(
+        examples: &'a Examples,
+        shards: &'a [Vec<usize>],
+        samplers: &'a mut [Sampler],
+        augment: bool,
+        device: &'a Device,
+        common: &'a [f32],
+    ) -> Self {
+        let n = shards.len();
+        let (draws, losses, statistics) = (vec![Vec::new(); n], vec![None; n], vec![None; n]);
+        Self { examples, shards, samplers, augment, device, common, draws, losses, statistics }
+    }
 }
 
 impl Serving<'_> {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use backburn_compress::{Message, Payload, message_bytes};
 use backburn_optim::{
-    Bytes, DeviceKind, Encoded, Gradient, Group, GroupConfig, InProcess, Load, Machines, ModuleHost, Observation,
-    OnLink, Round, RoundError, Snapshot, SnapshotError, Traffic,
+    Bytes, DeviceKind, Encoded, Fragments, Gradient, Group, GroupConfig, InProcess, Load, Machines, Mail, ModuleHost,
+    Observation, OnLink, Round, RoundError, Rounds, Snapshot, SnapshotError, Traffic,
 };
 use burn::tensor::Device;
 
@@ -17,11 +17,13 @@ use super::machine::Machine;
 use super::metrics::Measured;
 use super::parts::{CURSOR, PENDING};
 use super::ranks::{Ranks, Report, Wish};
-use super::rounds::{Post, Rounds};
 use super::serving::Serving;
 use crate::data::{Cursor, Examples, Sampler, Split};
 use crate::models::{Classifier, Evaluation, batch_norm, evaluate};
 use crate::session::{Keeps, Stepped, Trains};
+
+/// How workers' messages travel.
+pub type Post = Box<dyn Mail + Send>;
 
 /// n workers, their shares of the data, and one model. Of n processes each has a share of them; what they come to, and
 /// every bit of it, is the same.
@@ -43,7 +45,7 @@ pub struct Workers {
     /// Where the samplers were before the last step.
     before: Vec<Sampler>,
     model: Classifier,
-    rounds: Rounds,
+    rounds: Rounds<Classifier, Post>,
     /// The common batch statistics.
     statistics: Vec<f32>,
     /// Each own worker's gradient of the last step, where it is exchanged during the next.
@@ -116,7 +118,8 @@ impl Workers {
         let mail: Post = match (&ranks, machine.as_ref().map_or(1, Machine::processes)) {
             (None, _) => Box::new(InProcess::new(speakers(config.workers))),
             (Some(ranks), 1) => {
-                Box::new(Encoded::with_seats(ranks.clone(), speakers(seats.len())).with_plan(config.plan, links()))
+                let mail = Encoded::with_seats(ranks.clone(), speakers(seats.len()));
+                Box::new(mail.with_plan(config.plan, links()).with_fast_reduce(ranks.is_fast()))
             }
             (Some(ranks), n) => Box::new(Encoded::new(Machines::new(ranks.clone(), n)).with_plan(config.plan, links())),
         };
@@ -127,8 +130,8 @@ impl Workers {
             .with_dense_below(config.dense_below)
             .with_groups(config.groups.clone())
             .init_with(mail, &model)?;
-        let own = config.inner_optimizer().map(|inner| (inner, config.local_steps()));
-        let rounds = Rounds::new(group, &model, own, config.fragments)?;
+        let own = config.inner_optimizer().map(|inner| (inner.optimizer(&model), config.local_steps()));
+        let rounds = Rounds::new(group, &model, own, config.fragments.unwrap_or(Fragments::WHOLE))?;
         let statistics = batch_norm::statistics(&model);
         let before = samplers.clone();
         let on_link = config.link.as_ref().map(|_| Default::default());
@@ -250,17 +253,8 @@ impl Workers {
     fn local_step(&mut self, lr: f64) -> Result<Stepped, RunError> {
         let (n, outer) = (self.config.workers, self.config.outer_lr());
         let Rounds::Local(local) = &mut self.rounds else { unreachable!("the caller has looked") };
-        let mut host = Serving {
-            examples: &self.split.train,
-            shards: &self.shards,
-            samplers: &mut self.samplers,
-            augment: self.config.augment,
-            device: &self.device,
-            common: &self.statistics,
-            draws: vec![Vec::new(); n],
-            losses: vec![None; n],
-            statistics: vec![None; n],
-        };
+        let (train, augment) = (&self.split.train, self.config.augment);
+        let mut host = Serving::new(train, &self.shards, &mut self.samplers, augment, &self.device, &self.statistics);
         let (due, started) = (local.is_due(), Instant::now());
         let gradients = match due {
             true => Ok(None),
@@ -424,14 +418,9 @@ impl Workers {
     pub fn dense_bytes(&self) -> f64 {
         let units = self.rounds.group().layout().units().iter();
         let bytes: usize = units.map(|u| Payload::floats(vec![0.0; u.len()]).num_bytes()).sum();
-        let beside = batch_statistics_bytes(&self.statistics);
+        let beside = batch_norm::message_bytes(self.statistics.len());
         message_bytes(&Message::new()) as f64 + bytes as f64 + beside
     }
-}
-
-/// The bytes of a dense payload with them, where there are any.
-fn batch_statistics_bytes(statistics: &[f32]) -> f64 {
-    if statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(statistics.len()) }
 }
 
 /// What a snapshot calls the training data's digest.
@@ -444,24 +433,14 @@ impl Trains for Workers {
     type Error = RunError;
 
     fn step(&mut self, _: u64, lr: f64) -> Result<Stepped, RunError> {
-        let n = self.config.workers;
         self.before.clone_from(&self.samplers);
         self.pended.clone_from(&self.pending);
         let group = match &mut self.rounds {
             Rounds::Each(group) => group,
             Rounds::Local(_) => return self.local_step(lr),
         };
-        let mut host = Serving {
-            examples: &self.split.train,
-            shards: &self.shards,
-            samplers: &mut self.samplers,
-            augment: self.config.augment,
-            device: &self.device,
-            common: &self.statistics,
-            draws: vec![Vec::new(); n],
-            losses: vec![None; n],
-            statistics: vec![None; n],
-        };
+        let (train, augment) = (&self.split.train, self.config.augment);
+        let mut host = Serving::new(train, &self.shards, &mut self.samplers, augment, &self.device, &self.statistics);
         let outcome = match (&self.machine, self.config.overlap) {
             (Some(machine), _) => {
                 added_up(group, lr, &self.model, &mut host, (machine, &self.seats, self.ranks.as_ref()))
@@ -498,12 +477,12 @@ impl Trains for Workers {
         let seen: Vec<Vec<f32>> = statistics.into_iter().flatten().collect();
         if !seen.is_empty() {
             self.statistics = batch_norm::average(&seen)?;
-            let beside = batch_statistics_bytes(&self.statistics);
+            let beside = batch_norm::message_bytes(self.statistics.len());
             bytes += Bytes { up: beside, down: beside };
         }
         if let (Some(links), Some((last, sum))) = (&self.config.link, &mut self.on_link) {
             let links = links.of_machines(self.config.machine().unwrap_or(1));
-            *last = OnLink::of(&load.with_beside(batch_statistics_bytes(&self.statistics)), &links);
+            *last = OnLink::of(&load.with_beside(batch_norm::message_bytes(self.statistics.len())), &links);
             *sum += *last;
         }
         Ok(Stepped { loss: self.loss, bytes })

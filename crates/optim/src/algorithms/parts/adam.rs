@@ -3,7 +3,7 @@
 use backburn_compress::text::{Args, TextError};
 use backburn_compress::{Layout, Message, ParameterError, Vector};
 
-use crate::{Argument, Role, State, Visitor};
+use crate::method::{Argument, Role, State, Visitor};
 
 /// β₁, β₂ and ε of Adam ([Kingma, Ba 2015](https://arxiv.org/abs/1412.6980)).
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backburn_compress::{Compressor, Identity, Layout, Message, Payload, Vector};
 
 use super::{LocalGradient, Momentum, Outside, Units};
-use crate::{Cx, Seen, State, Visitor};
+use crate::method::{Cx, Seen, State, Visitor};
 
 /// A worker of a joint method.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use backburn_compress::text::{Args, TextError};
 use backburn_compress::{Layout, ParameterError, Vector};
 
-use crate::{Argument, Cx, Role, Rule, State, Visitor};
+use crate::method::{Argument, Cx, Role, Rule, State, Visitor};
 
 /// How a worker's gradient is prepared: g ← g + λx, then m ← βm + g with m₀ = g (PyTorch's
 /// convention, dampening 0) and g ← m, or with Nesterov's look ahead g ← g + βm

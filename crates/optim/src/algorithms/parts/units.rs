@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backburn_compress::{Layout, Message, Payload};
 
-use crate::{Cx, Residual, State, Visitor};
+use crate::method::{Cx, Residual, State, Visitor};
 
 /// The last step size that was one: what it makes of a vector of gradients is conserved when γ changes, by
 /// e ← e·γ_old/γ_new.

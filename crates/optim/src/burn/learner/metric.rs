@@ -9,8 +9,8 @@ use ::burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 
-use crate::Bytes;
 use crate::burn::probe::Probe;
+use crate::host::Bytes;
 
 /// Sums since a training began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::Bytes;
+use crate::host::Bytes;
 
 /// How far a training on a group of workers is.
 #[derive(Clone, Copy, Debug, PartialEq)]

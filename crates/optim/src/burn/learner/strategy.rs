@@ -2,28 +2,25 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::burn::data::dataloader::split::split_dataloader;
-use ::burn::data::dataset::DatasetError;
 use ::burn::optim::ModuleOptimizer;
 use ::burn::tensor::Device;
 use ::burn::train::{
     EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
     SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents,
-    TrainingError, TrainingItem, ValidLoader,
+    TrainingItem, ValidLoader,
 };
 
+use super::carrier::{Carrier, Turn};
+use super::error::StrategyError;
 use super::metric::Meter;
-use super::progress::{Follower, GroupProgress};
-use super::ranks::{Carrier, Turn};
-use crate::burn::asks_one_gradient;
-use crate::burn::batch_norm::{self, StatisticsError};
-use crate::{
-    Bytes, Encoded, Fragments, Group, GroupConfig, InProcess, LocalSteps, Mail, RoundError, SetupError, Snapshot,
-    SnapshotError, Transport, TransportError,
-};
+use super::progress::Follower;
+use super::workers::{Local, Workers};
+use crate::burn::GroupConfig;
+use crate::host::{Fragments, SetupError, Transport};
 
 /// Trains on n simulated workers that exchange compressed gradients. Each has one contiguous shard of
 /// the training loader's data.
@@ -55,68 +52,9 @@ pub struct GroupStrategy {
     local: Option<Local>,
 }
 
-/// What workers do between two rounds.
-#[derive(Clone)]
-struct Local {
-    /// H.
-    steps: u64,
-    outer_lr: f64,
-    fragments: Fragments,
-    inner: Arc<dyn Fn() -> ModuleOptimizer + Send + Sync>,
-}
-
 impl fmt::Debug for GroupStrategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "GroupStrategy({:?}, {})", self.group, self.directory.display())
-    }
-}
-
-/// Why such a training stops.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StrategyError {
-    /// Method, compressor, workers or model.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// A round.
-    #[error(transparent)]
-    Round(#[from] RoundError),
-    /// A checkpoint of the workers' states.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// Workers that step by themselves, in many processes.
-    #[error("local steps under a Learner run in one process so far: `LocalSteps` runs in many")]
-    LocalInRanks,
-    /// What the other ranks of a training say, or that they do not.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// Batch statistics.
-    #[error(transparent)]
-    Statistics(#[from] StatisticsError),
-    /// A method whose gradients this loop cannot give.
-    #[error(
-        "`{0}` asks for several minibatches a step, for gradients elsewhere, or gives each node its own weights, which a Learner's loop cannot serve: use `Group::round_with`"
-    )]
-    Unserved(String),
-    /// Accumulated gradients.
-    #[error(
-        "gradients cannot be accumulated over {0} batches by a group of workers: take larger batches, or more workers"
-    )]
-    Accumulation(usize),
-    /// Fewer items than workers.
-    #[error("not enough data: {workers} workers cannot each have a batch of {items} items")]
-    NotEnough {
-        /// n.
-        workers: usize,
-        /// Items in the training split.
-        items: usize,
-    },
-}
-
-impl From<StrategyError> for TrainingError {
-    fn from(error: StrategyError) -> Self {
-        // The only kind of burn-train's that takes any error.
-        Self::Dataset(DatasetError::new(error))
     }
 }
 
@@ -185,166 +123,6 @@ impl GroupStrategy {
     }
 }
 
-/// How workers' messages travel.
-type Post = Box<dyn Mail + Send>;
-
-/// Workers that speak at every step, or that step by themselves in between.
-enum Rounds<M: LearnerModel> {
-    Each(Box<Group<Post>>),
-    Local(Box<LocalSteps<M, Post>>, f64),
-}
-
-impl<M: LearnerModel> Rounds<M> {
-    fn group(&self) -> &Group<Post> {
-        match self {
-            Self::Each(group) => group,
-            Self::Local(local, _) => local.group(),
-        }
-    }
-}
-
-/// The workers and what they share, beside the learner's own state.
-struct Workers<M: LearnerModel> {
-    rounds: Rounds<M>,
-    /// Steps taken.
-    steps: u64,
-    /// The ranks that have the other workers.
-    carrier: Option<Carrier<<M as TrainStep>::Output>>,
-    device: Device,
-    learner: Learner<M>,
-    statistics: Vec<f32>,
-    bytes: Bytes<f64>,
-    meter: Arc<Meter>,
-    contraction: bool,
-}
-
-impl<M: LearnerModel> Workers<M> {
-    fn new(
-        strategy: &GroupStrategy,
-        carrier: Option<Carrier<<M as TrainStep>::Output>>,
-        learner: Learner<M>,
-    ) -> Result<Self, StrategyError> {
-        let model = learner.model();
-        let mail: Post = match &carrier {
-            None => Box::new(InProcess::new(strategy.group.workers())),
-            Some(carrier) => Box::new(Encoded::new(carrier.ranks.clone())),
-        };
-        let group = strategy.group.init_with(mail, &model)?;
-        if !asks_one_gradient(group.cluster()) {
-            return Err(StrategyError::Unserved(group.cluster().algorithm().to_string()));
-        }
-        let statistics = batch_norm::statistics(&model);
-        let rounds = match &strategy.local {
-            None => Rounds::Each(Box::new(group)),
-            Some(own) => {
-                let local = LocalSteps::new(group, model, (own.inner)(), own.steps)?.with_fragments(own.fragments)?;
-                Rounds::Local(Box::new(local), own.outer_lr)
-            }
-        };
-        let (meter, contraction) = (strategy.meter.clone(), strategy.contraction);
-        let device = strategy.device.clone();
-        let bytes = Bytes::default();
-        Ok(Self { rounds, steps: 0, carrier, device, learner, statistics, bytes, meter, contraction })
-    }
-
-    /// One step on one batch a worker; gives what the model said of each.
-    fn step(&mut self, batches: Vec<<M as TrainStep>::Input>) -> Result<Vec<<M as TrainStep>::Output>, StrategyError> {
-        let (mut grads, mut outputs, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-        for (worker, batch) in batches.into_iter().enumerate() {
-            let own = match &self.rounds {
-                Rounds::Each(_) => None,
-                Rounds::Local(local, _) => local.replica(worker).cloned(),
-            };
-            let own = own.unwrap_or_else(|| self.learner.model());
-            let model = batch_norm::with_statistics(own, &self.statistics)?;
-            let output = TrainStep::step(&model, batch);
-            seen.push(batch_norm::statistics(&model));
-            grads.push(output.grads);
-            outputs.push(output.item);
-        }
-        self.learner.lr_step();
-        let lr = self.learner.lr_current();
-        self.steps += 1;
-        let group = match &mut self.rounds {
-            Rounds::Each(group) => group,
-            Rounds::Local(local, outer_lr) => {
-                let mut grads: Vec<_> = grads.into_iter().map(Some).collect();
-                let own = |worker: usize, _: &M| Ok(grads[worker].take().unwrap_or_default());
-                let gradients = local.gradients(*outer_lr, own)?;
-                local.take(lr, gradients);
-                let Some(traffic) = local.arrive(*outer_lr)? else {
-                    self.meter.step(Bytes::default(), None);
-                    return Ok(outputs);
-                };
-                self.learner.load_model(local.model().clone().into_record());
-                let bytes = traffic.per_worker();
-                self.bytes += bytes;
-                let contraction = if self.contraction { local.group_mut().observe().contraction() } else { None };
-                self.meter.step(bytes, contraction);
-                return Ok(outputs);
-            }
-        };
-        let model = batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
-        let round = group.round(lr, &model, grads)?;
-        let mut bytes = round.traffic().per_worker();
-        let beside = if self.statistics.is_empty() { 0.0 } else { batch_norm::message_bytes(self.statistics.len()) };
-        bytes += Bytes { up: beside, down: beside };
-        self.bytes += bytes;
-        let contraction = if self.contraction { group.observe().contraction() } else { None };
-        self.meter.step(bytes, contraction);
-        match round.direction() {
-            Ok(direction) => self.learner.optimizer_step(direction),
-            Err(_) => self.learner.load_model(round.try_apply(model).map_err(RoundError::from)?.into_record()),
-        }
-        if let Some(carrier) = &self.carrier {
-            let (own, statistics) = (outputs.remove(0), seen.remove(0));
-            (outputs, seen) = carrier.share(own, &statistics, &self.device)?;
-        }
-        self.statistics = batch_norm::average(&seen)?;
-        // The learner's model shares its statistics with its clones.
-        batch_norm::with_statistics(self.learner.model(), &self.statistics)?;
-        Ok(outputs)
-    }
-
-    fn save(&mut self, path: &Path) -> Result<(), StrategyError> {
-        let mut snapshot = match &mut self.rounds {
-            Rounds::Each(group) => group.snapshot(&self.learner.model())?,
-            Rounds::Local(local, _) => local.snapshot()?,
-        };
-        snapshot.numbers.insert(STEPS.into(), self.steps);
-        snapshot.vectors.insert("batch-statistics".into(), self.statistics.clone());
-        BYTES.iter().zip([self.bytes.up, self.bytes.down]).for_each(|(name, bytes)| snapshot.set_real(*name, bytes));
-        Ok(snapshot.save(path)?)
-    }
-
-    fn progress(&self, epoch: usize) -> GroupProgress {
-        GroupProgress { epoch, steps: self.steps, bytes: self.bytes }
-    }
-
-    fn load(&mut self, path: &Path) -> Result<(), StrategyError> {
-        let snapshot = Snapshot::load(path)?;
-        let statistics = snapshot.vector("batch-statistics")?.to_vec();
-        let [up, down] = BYTES.map(|name| snapshot.real(name));
-        let bytes = Bytes { up: up?, down: down? };
-        let model = batch_norm::with_statistics(self.learner.model(), &statistics)?;
-        let steps = snapshot.number(STEPS)?;
-        let model = match &mut self.rounds {
-            Rounds::Each(group) => group.restore(model, &snapshot)?,
-            Rounds::Local(local, _) => {
-                local.restore(&snapshot)?;
-                local.model().clone()
-            }
-        };
-        self.learner.load_model(model.into_record());
-        (self.statistics, self.bytes, self.steps) = (statistics, bytes, steps);
-        Ok(())
-    }
-}
-
-/// What was sent so far, in a checkpoint.
-const STEPS: &str = "run.steps";
-const BYTES: [&str; 2] = ["run.bytes-up", "run.bytes-down"];
-
 impl<M: LearnerModel> SupervisedLearningStrategy<M> for GroupStrategy {
     fn fit(
         &self,
@@ -386,7 +164,9 @@ impl GroupStrategy {
             parts.interrupter.fail(error);
             return (learner.model(), parts.event_processor);
         }
-        let mut workers = match Workers::new(self, carrier, learner.clone()) {
+        let (local, measured) = (self.local.as_ref(), (self.meter.clone(), self.contraction));
+        let started = Workers::new(&self.group, local, carrier, learner.clone(), self.device.clone(), measured);
+        let mut workers = match started {
             Ok(workers) => workers,
             Err(error) => {
                 parts.interrupter.fail(error);
@@ -400,7 +180,7 @@ impl GroupStrategy {
             interrupter.fail(error);
             return (workers.learner.model(), parts.event_processor);
         }
-        let devices = vec![self.device.clone(); workers.rounds.group().workers()];
+        let devices = vec![self.device.clone(); workers.count()];
         let mut shards: Vec<_> = split_dataloader(train, &devices).iter().map(|s| s.to_device(&self.device)).collect();
         if let Some((rank, _)) = ranks {
             shards = vec![shards.swap_remove(rank)];
@@ -487,8 +267,7 @@ fn train_epoch<M: LearnerModel>(
         match turn {
             Turn::Step => {}
             Turn::End if iteration == 0 => {
-                let (workers, items) =
-                    (workers.rounds.group().workers(), shards.iter().map(|shard| shard.num_items()).sum());
+                let (workers, items) = (workers.count(), shards.iter().map(|shard| shard.num_items()).sum());
                 return interrupter.fail(StrategyError::NotEnough { workers, items });
             }
             Turn::End => return,

@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::links::Links;
 use super::plan::Plan;
-use crate::Traffic;
+use crate::host::Traffic;
 
 /// What a step asks of the network, in bytes of encoded messages.
 ///

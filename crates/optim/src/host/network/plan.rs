@@ -29,13 +29,19 @@ pub enum PlanChoice {
     /// the same bits.
     #[default]
     Auto,
+    /// [Hierarchical](Plan::Hierarchical), by the machines that the processes of a run find themselves on: whoever has
+    /// launched them [says](Self::on_machines) how many workers each has.
+    Machines,
     /// This one.
     Is(Plan),
 }
 
 /// Why there is no such plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown plan `{0}`; there are auto, gather, sharded and hierarchical:WORKERS, the workers of a machine")]
+#[error(
+    "unknown plan `{0}`; there are auto, gather, sharded, hierarchical (by the machines of an MPI run) and \
+         hierarchical:WORKERS, the workers of a machine"
+)]
 pub struct PlanError(String);
 
 impl fmt::Display for Plan {
@@ -81,8 +87,16 @@ impl fmt::Display for PlanChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
+            Self::Machines => f.write_str("hierarchical"),
             Self::Is(plan) => plan.fmt(f),
         }
+    }
+}
+
+impl PlanChoice {
+    /// The choice where every machine has so many workers.
+    pub fn on_machines(self, machine: NonZeroUsize) -> Self {
+        if self == Self::Machines { Self::Is(Plan::Hierarchical { machine }) } else { self }
     }
 }
 
@@ -90,7 +104,11 @@ impl FromStr for PlanChoice {
     type Err = PlanError;
 
     fn from_str(text: &str) -> Result<Self, PlanError> {
-        if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::Is) }
+        match text {
+            "auto" => Ok(Self::Auto),
+            "hierarchical" => Ok(Self::Machines),
+            _ => text.parse().map(Self::Is),
+        }
     }
 }
 
@@ -119,10 +137,13 @@ mod tests {
             assert_eq!(plan.to_string(), text);
             assert_eq!(serde_json::from_str::<Plan>(&format!("\"{text}\"")).unwrap(), plan);
         }
-        for text in ["auto", "sharded"] {
+        for text in ["auto", "sharded", "hierarchical", "hierarchical:3"] {
             assert_eq!(text.parse::<PlanChoice>().unwrap().to_string(), text);
         }
-        for text in ["ring", "hierarchical", "hierarchical:0", "gather:2", ""] {
+        let machine = NonZeroUsize::new(3).unwrap();
+        assert_eq!(PlanChoice::Machines.on_machines(machine).to_string(), "hierarchical:3");
+        assert_eq!(PlanChoice::Auto.on_machines(machine), PlanChoice::Auto);
+        for text in ["ring", "hierarchical:", "hierarchical:0", "gather:2", ""] {
             let said = text.parse::<PlanChoice>().unwrap_err().to_string();
             assert!(said.contains(&format!("unknown plan `{text}`; there are auto,")), "{said}");
         }

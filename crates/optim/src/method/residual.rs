@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backburn_compress::{Correction, Layout, Memo, Message, Payload, Vector, feedback};
 
-use crate::Cx;
+use crate::method::cx::Cx;
 
 /// What a worker still owes: e = p − decode(applied), by definition.
 ///

@@ -1,8 +1,7 @@
 //! Workers that join and leave.
 
-use crate::checkpoint::{Snapshot, SnapshotError};
-use crate::host::mail::{InProcess, Mail};
-use crate::{Cluster, SetupError};
+use crate::checkpoint::snapshot::{Snapshot, SnapshotError};
+use crate::host::{Cluster, InProcess, Mail, SetupError};
 
 /// Why the number of workers was not changed. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,6 @@ use std::str::FromStr;
 use backburn_compress::Layout;
 use serde::{Deserialize, Serialize};
 
-use crate::SetupError;
-
 /// Streaming: P fragments of the model, one of them exchanged every H/P steps, formed τ steps before it counts so that
 /// the link is busy while workers compute; a worker then goes on from (1 − α)θ + αθ_i there (Douillard et al. 2025).
 ///
@@ -26,10 +24,25 @@ pub struct Fragments {
     sequential: bool,
 }
 
-/// Why a text or a number is none of fragments.
+/// Why there are no such fragments.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("fragments: {0}; write P[,delay=τ][,mix=α][,sequential], as 4,delay=1,mix=0.5")]
-pub struct FragmentsError(String);
+#[non_exhaustive]
+pub enum FragmentsError {
+    /// What is written.
+    #[error("fragments: {0}; write P[,delay=τ][,mix=α][,sequential], as 4,delay=1,mix=0.5")]
+    Written(String),
+    /// The model has not so many layers.
+    #[error("a model of {layers} layers has no {count} fragments")]
+    Few {
+        /// The model's.
+        layers: usize,
+        /// Fragments that were asked for.
+        count: usize,
+    },
+    /// One compressed vector in two fragments.
+    #[error("what is compressed as one vector lies in several fragments: take scope parameter")]
+    Torn,
+}
 
 impl Fragments {
     /// The whole model at a time, which replaces what workers have: no streaming.
@@ -41,7 +54,7 @@ impl Fragments {
     /// Where P is 0.
     pub fn new(count: usize) -> Result<Self, FragmentsError> {
         match count {
-            0 => Err(FragmentsError("there must be 1 at least".into())),
+            0 => Err(FragmentsError::Written("there must be 1 at least".into())),
             _ => Ok(Self { count, delay: 1, mix: 0.5, sequential: false }),
         }
     }
@@ -58,7 +71,7 @@ impl Fragments {
     pub fn with_mix(self, mix: f64) -> Result<Self, FragmentsError> {
         match (0.0..1.0).contains(&mix) {
             true => Ok(Self { mix, ..self }),
-            false => Err(FragmentsError(format!("mix = {mix} is outside [0, 1)"))),
+            false => Err(FragmentsError::Written(format!("mix = {mix} is outside [0, 1)"))),
         }
     }
 
@@ -89,10 +102,10 @@ impl Fragments {
     pub fn spacing(&self, steps: u64) -> Result<u64, FragmentsError> {
         let spacing = steps / self.count as u64;
         if spacing * self.count as u64 != steps || spacing == 0 {
-            return Err(FragmentsError(format!("{} of them do not divide {steps} local steps", self.count)));
+            return Err(FragmentsError::Written(format!("{} of them do not divide {steps} local steps", self.count)));
         }
         if self.delay > 0 && self.delay >= spacing {
-            return Err(FragmentsError(format!(
+            return Err(FragmentsError::Written(format!(
                 "delay = {} is not below the {spacing} steps between them",
                 self.delay
             )));
@@ -104,7 +117,7 @@ impl Fragments {
     ///
     /// # Errors
     /// Where there are fewer layers, or what is compressed as one vector lies in several fragments.
-    pub(crate) fn parameters(&self, layout: &Layout) -> Result<Vec<Vec<usize>>, SetupError> {
+    pub(crate) fn parameters(&self, layout: &Layout) -> Result<Vec<Vec<usize>>, FragmentsError> {
         let mut layers: Vec<Vec<usize>> = Vec::new();
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
         for (i, parameter) in layout.parameters().iter().enumerate() {
@@ -116,7 +129,7 @@ impl Fragments {
         }
         let (count, all) = (self.count, layers.len());
         if all < count {
-            return Err(SetupError::Fragments(format!("a model of {all} layers has no {count} fragments")));
+            return Err(FragmentsError::Few { layers: all, count });
         }
         let mut fragments = vec![Vec::new(); count];
         for (l, layer) in layers.into_iter().enumerate() {
@@ -134,9 +147,7 @@ impl Fragments {
             inside.any(|other| Some(other) != first)
         };
         match layout.units().iter().find(torn) {
-            Some(_) if count > 1 => Err(SetupError::Fragments(
-                "what is compressed as one vector lies in several: take scope parameter".into(),
-            )),
+            Some(_) if count > 1 => Err(FragmentsError::Torn),
             _ => Ok(fragments),
         }
     }
@@ -161,7 +172,7 @@ impl FromStr for Fragments {
     type Err = FragmentsError;
 
     fn from_str(text: &str) -> Result<Self, FragmentsError> {
-        let refused = |part: &str| FragmentsError(format!("`{part}` of `{text}` is not understood"));
+        let refused = |part: &str| FragmentsError::Written(format!("`{part}` of `{text}` is not understood"));
         let mut parts = text.split(',').map(str::trim);
         let count = parts.next().unwrap_or_default();
         let mut fragments = Self::new(count.parse().map_err(|_| refused(count))?)?;

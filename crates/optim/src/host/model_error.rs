@@ -2,8 +2,6 @@
 
 use backburn_compress::{LayoutError, ParameterError};
 
-use crate::burn::found::Found;
-
 /// Why a module, or gradients of one, are not what a group works on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -98,12 +96,4 @@ pub enum ModelError {
     /// A pattern that says nothing of this model.
     #[error("the parameter group `{0}` matches none of the model's parameters")]
     Unmatched(String),
-}
-
-impl ModelError {
-    /// Says why nothing is trainable.
-    pub(crate) fn untrainable(found: &[Found]) -> Self {
-        let plain = found.iter().all(|f| !f.autodiff);
-        if plain && !found.is_empty() { Self::NoAutodiff } else { Self::Untrainable { frozen: found.len() } }
-    }
 }
