@@ -25,6 +25,7 @@ mod quietly;
 mod round;
 mod solo;
 mod step_size;
+mod taken;
 mod weights;
 
 pub use device::{DeviceError, DeviceKind, device};
