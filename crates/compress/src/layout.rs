@@ -264,7 +264,7 @@ impl Layout {
     }
 
     /// The units' slices of a flat vector.
-    pub(crate) fn split<'a>(&self, mut x: &'a mut [f32]) -> Vec<&'a mut [f32]> {
+    pub(crate) fn split<'a, T>(&self, mut x: &'a mut [T]) -> Vec<&'a mut [T]> {
         let mut pieces = Vec::with_capacity(self.units.len());
         for unit in &self.units {
             let (piece, rest) = x.split_at_mut(unit.len());

@@ -64,6 +64,7 @@ pub use message::{
 };
 pub use payload::Payload;
 pub use random::{Philox, Stream};
+pub use room::release_memory;
 pub use source::{Source, Update};
 pub use text::{Form, TextError};
 pub use vector::Vector;

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::compressor::Compressor;
 use crate::error::WireError;
+use crate::kernels::tasks;
 use crate::key::Key;
 use crate::layout::{Layout, Unit};
 use crate::memo::Memo;
@@ -200,7 +201,7 @@ pub fn compress(c: &dyn Compressor, x: &Vector, gain: f64, layout: &Layout, key:
         let source = Source::still(&x.as_slice()[unit.range.clone()]).in_units_of(gain);
         Arc::new(one(c, source, unit, key, memo))
     };
-    layout.units().par_iter().zip(memos).map(each).collect::<Vec<_>>().into()
+    tasks::map(layout.units().par_iter().zip(memos), each).into()
 }
 
 /// Moves p on as the [`Correction`] says, then C(p), unit by unit, in parallel; dense units go as they are. `memos`
@@ -220,7 +221,7 @@ pub fn feedback(
         Arc::new(one(c, Source::moving(p, update), unit, key, memo))
     };
     let pieces = layout.split(p.as_mut_slice());
-    pieces.into_par_iter().zip(layout.units()).zip(memos).enumerate().map(each).collect::<Vec<_>>().into()
+    tasks::map(pieces.into_par_iter().zip(layout.units()).zip(memos).enumerate(), each).into()
 }
 
 fn one(c: &dyn Compressor, mut source: Source<'_>, unit: &Unit, key: &Key, memo: &mut Memo) -> Payload {
@@ -235,7 +236,7 @@ fn one(c: &dyn Compressor, mut source: Source<'_>, unit: &Unit, key: &Key, memo:
 /// of f32, and the mean does not, it is summed in f64.
 pub fn mean(inbox: &[Option<&Message>], layout: &Layout) -> Message {
     let each = |(u, unit): (usize, &Unit)| mean_of_place(inbox, u, unit.len());
-    layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
+    tasks::map(layout.units().par_iter().enumerate(), each).into()
 }
 
 /// The [`mean`] of the payloads that stand at one place of every message; zeros of length `len` where nobody said
@@ -257,7 +258,7 @@ pub fn mean_of_senders(inbox: &[Option<&Message>], layout: &Layout) -> Message {
         let parts: Vec<&Payload> = inbox.iter().flatten().map(|m| &*m.payloads[u]).collect();
         Arc::new(mean_over_senders(&parts, unit.len()))
     };
-    layout.units().par_iter().enumerate().map(each).collect::<Vec<_>>().into()
+    tasks::map(layout.units().par_iter().enumerate(), each).into()
 }
 
 /// The mean over n of the payloads that stand at this place of every message, as floats; empty where nobody
@@ -278,12 +279,12 @@ pub fn majority(inbox: &[Option<&Message>], layout: &Layout) -> Message {
         let words = votes.chunks(64).map(pack).collect();
         Arc::new(Signs { len: unit.len(), words, low: -1.0, high: 1.0 }.into())
     };
-    layout.units().par_iter().enumerate().map(vote).collect::<Vec<_>>().into()
+    tasks::map(layout.units().par_iter().enumerate(), vote).into()
 }
 
 /// y ← y + a·decode(payloads), unit by unit, in parallel.
 pub fn decode_into(payloads: &[Arc<Payload>], a: f32, y: &mut [f32], layout: &Layout) {
-    layout.split(y).into_par_iter().zip(payloads).for_each(|(y, payload)| payload.axpy(a, y));
+    tasks::each(layout.split(y).into_par_iter().zip(payloads), |(y, payload)| payload.axpy(a, y));
 }
 
 /// The exact size of a message on the wire, header included, without encoding it.

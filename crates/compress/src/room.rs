@@ -36,6 +36,10 @@ impl<T: Copy + Default> Shelf<T> {
         buffer
     }
 
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn put(&self, mut buffer: Vec<T>) {
         let size = |buffer: &Vec<T>| buffer.capacity() * size_of::<T>();
         if size(&buffer) < LEAST {
@@ -62,19 +66,39 @@ macro_rules! shelves {
         impl Room for $type {
             const SHELF: &'static Shelf<Self> = &$name;
         })*
+
+        fn release() {
+            $($name.clear();)*
+        }
     };
+}
+
+/// Gives back to the system what is held for messages to come: where a model is done with, and another follows.
+pub fn release_memory() {
+    release();
 }
 
 shelves! {
     FLOATS: f32,
     LEVELS: i8,
     CODES: u16,
+    PLACES: u32,
     WORDS: u64,
 }
 
 /// `len` numbers of any value, all of which are to be written.
 pub(crate) fn take<T: Room>(len: usize) -> Vec<T> {
     T::SHELF.take(len)
+}
+
+/// Nothing yet, with room for about `len` numbers.
+pub(crate) fn empty<T: Room>(len: usize) -> Vec<T> {
+    if len * size_of::<T>() < LEAST {
+        return Vec::with_capacity(len);
+    }
+    let mut buffer = take(len);
+    buffer.clear();
+    buffer
 }
 
 /// Memory for those to come.

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::kernels::{finite, sums};
+use crate::kernels::{finite, sums, tasks};
+use crate::room;
 use crate::simd::dispatch;
 
 /// Coordinates that a thread works on at a time.
@@ -15,10 +16,36 @@ const TASK: usize = 1 << 16;
 /// Methods touch it by the operations here and nothing else, so that it may live where the gradient was
 /// born. Every operation rounds once for each + and ·, in the order written, without fused multiply-add:
 /// every home and every number of threads gives the same bits.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Vector {
     /// The only home so far.
     host: Vec<f32>,
+    /// Whether its memory goes back to where vectors like it come from.
+    lent: bool,
+}
+
+impl Clone for Vector {
+    fn clone(&self) -> Self {
+        self.host.clone().into()
+    }
+
+    fn clone_from(&mut self, x: &Self) {
+        self.host.clone_from(&x.host);
+    }
+}
+
+impl PartialEq for Vector {
+    fn eq(&self, other: &Self) -> bool {
+        self.host == other.host
+    }
+}
+
+impl Drop for Vector {
+    fn drop(&mut self) {
+        if self.lent {
+            room::put(std::mem::take(&mut self.host));
+        }
+    }
 }
 
 impl Vector {
@@ -30,6 +57,12 @@ impl Vector {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
         vec![0.0; len].into()
+    }
+
+    /// `len` numbers of any value, all of which are to be written, in the memory of one that is no more: for those that
+    /// come and go with every step.
+    pub fn lent(len: usize) -> Self {
+        Self { host: room::take(len), lent: true }
     }
 
     /// Its number of coordinates.
@@ -53,13 +86,13 @@ impl Vector {
     }
 
     /// Its coordinates, on the host.
-    pub fn into_vec(self) -> Vec<f32> {
-        self.host
+    pub fn into_vec(mut self) -> Vec<f32> {
+        std::mem::take(&mut self.host)
     }
 
     /// x ← 0.
     pub fn clear(&mut self) {
-        self.host.par_chunks_mut(TASK).for_each(|x| x.fill(0.0));
+        tasks::each_of(self.len(), self.host.par_chunks_mut(TASK), |x| x.fill(0.0));
     }
 
     /// Zeros where it was empty.
@@ -75,7 +108,7 @@ impl Vector {
 
     /// y ← a·y.
     pub fn scale(&mut self, a: f32) {
-        self.host.par_chunks_mut(TASK).for_each(|y| scale(a, y));
+        tasks::each_of(self.len(), self.host.par_chunks_mut(TASK), |y| scale(a, y));
     }
 
     /// y ← a·y + b·x.
@@ -102,8 +135,7 @@ impl Vector {
 
     /// ‖x‖², summed in f64 in an order that depends on the length alone.
     pub fn square(&self) -> f64 {
-        let tasks: Vec<f64> = self.host.par_chunks(TASK).map(sums::squares).collect();
-        tasks.into_iter().sum()
+        tasks::map_of(self.len(), self.host.par_chunks(TASK), sums::squares).into_iter().sum()
     }
 
     /// Whether every coordinate is finite.
@@ -133,7 +165,7 @@ impl Vector {
 
     fn each(&mut self, x: &Self, with: impl Fn(&mut [f32], &[f32]) + Sync) {
         assert_eq!(self.len(), x.len(), "vectors of one length");
-        self.host.par_chunks_mut(TASK).zip(x.host.par_chunks(TASK)).for_each(|(y, x)| with(y, x));
+        tasks::each_of(self.len(), self.host.par_chunks_mut(TASK).zip(x.host.par_chunks(TASK)), |(y, x)| with(y, x));
     }
 }
 
@@ -169,7 +201,7 @@ dispatch! {
 
 impl From<Vec<f32>> for Vector {
     fn from(host: Vec<f32>) -> Self {
-        Self { host }
+        Self { host, lent: false }
     }
 }
 

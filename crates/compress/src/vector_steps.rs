@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::kernels::newton_schulz::newton_schulz;
+use crate::kernels::tasks;
 use crate::layout::Unit;
 use crate::simd::dispatch;
 use crate::vector::Vector;
@@ -37,7 +38,7 @@ impl Vector {
 
     /// y ← sign(y), with sign(0) = 0.
     pub fn sign(&mut self) {
-        self.as_mut_slice().par_chunks_mut(TASK).for_each(sign);
+        tasks::each_of(self.len(), self.as_mut_slice().par_chunks_mut(TASK), sign);
     }
 
     /// y ← 0 outside of these units.
@@ -62,7 +63,7 @@ impl Vector {
 fn each(y: &mut Vector, x: &Vector, with: impl Fn(&mut [f32], &[f32]) + Sync) {
     assert_eq!(y.len(), x.len(), "vectors of one length");
     let pieces = y.as_mut_slice().par_chunks_mut(TASK).zip(x.as_slice().par_chunks(TASK));
-    pieces.for_each(|(y, x)| with(y, x));
+    tasks::each_of(x.len(), pieces, |(y, x)| with(y, x));
 }
 
 dispatch! {

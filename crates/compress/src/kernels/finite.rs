@@ -2,20 +2,21 @@
 
 use rayon::prelude::*;
 
-use super::sums;
+use super::{sums, tasks};
 
 /// Coordinates of a task.
 const TASK: usize = 1 << 16;
 
 /// Whether no coordinate is infinite or NaN; in parallel, at the speed of memory.
 pub fn all_finite(x: &[f32]) -> bool {
-    x.par_chunks(TASK).all(sums::all_finite)
+    if x.len() < tasks::MANY { sums::all_finite(x) } else { x.par_chunks(TASK).all(sums::all_finite) }
 }
 
 /// The largest magnitude; infinite or NaN where some coordinate is.
 pub(crate) fn largest(x: &[f32]) -> f32 {
     // Magnitudes are ordered as their bits are, NaN above all.
-    f32::from_bits(x.par_chunks(TASK).map(|x| sums::largest(x).to_bits()).reduce(|| 0, u32::max))
+    let largest = tasks::map_of(x.len(), x.par_chunks(TASK), |x| sums::largest(x).to_bits());
+    f32::from_bits(largest.into_iter().fold(0, u32::max))
 }
 
 /// The first coordinate that is infinite or NaN.

@@ -13,4 +13,5 @@ pub(crate) mod signs;
 pub(crate) mod sketch;
 pub(crate) mod sums;
 pub(crate) mod sweep;
+pub(crate) mod tasks;
 pub(crate) mod tiles;

@@ -16,7 +16,7 @@ pub(crate) fn all(source: &mut impl Sweep) -> Vec<f32> {
 /// The values at these places, ascending and all within the vector, taken while each block is in the cache.
 pub(crate) fn gather(source: &mut impl Sweep, places: &[u32]) -> Vec<f32> {
     let len = source.len();
-    let mut values = vec![0.0; places.len()];
+    let mut values = room::take(places.len());
     let (mut places, mut free) = (places, values.as_mut_slice());
     let mut parts = Vec::with_capacity(len.div_ceil(task(BLOCK)));
     for end in (0..len).step_by(task(BLOCK)).map(|start| start + task(BLOCK)) {

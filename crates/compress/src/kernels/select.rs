@@ -6,6 +6,8 @@ use rayon::prelude::*;
 
 use super::masks::{at_least, magnitude};
 use super::sweep::{BLOCK, Sweep, task};
+use super::tasks;
+use crate::room;
 use crate::simd::dispatch;
 
 /// Some coordinates of a vector.
@@ -20,6 +22,17 @@ pub struct Kept {
 impl Kept {
     fn with_capacity(n: usize) -> Self {
         Self { indices: Vec::with_capacity(n), values: Vec::with_capacity(n) }
+    }
+
+    /// With room for so many, of those that were given back.
+    fn with_room(n: usize) -> Self {
+        Self { indices: room::empty(n), values: room::empty(n) }
+    }
+
+    /// Leaves its room to others.
+    fn give(self) {
+        room::put(self.indices);
+        room::put(self.values);
     }
 
     fn concat(parts: &[Self]) -> Self {
@@ -94,10 +107,15 @@ pub(crate) fn largest(source: &mut impl Sweep, k: usize, memo: &mut Vec<u32>) ->
         [guess] if k <= len / 4 => *guess,
         _ => u32::MAX,
     };
-    let room = wanted(k);
-    let most = 4 * room;
+    let aim = wanted(k);
+    let most = 4 * aim;
+    // Of a task, were they spread evenly.
+    let own = (aim * task(BLOCK)).div_ceil(len).min(task(BLOCK));
     let found = AtomicUsize::new(0);
-    let mut outputs = vec![Kept::default(); tasks];
+    let mut outputs: Vec<Kept> = match guess {
+        u32::MAX => vec![Kept::default(); tasks],
+        _ => (0..tasks).map(|_| Kept::with_room(own + own / 4)).collect(),
+    };
     let x = source.sweep(BLOCK, &mut outputs, |kept, start, x| {
         if guess != u32::MAX && found.load(Ordering::Relaxed) <= most {
             let before = kept.indices.len();
@@ -107,27 +125,28 @@ pub(crate) fn largest(source: &mut impl Sweep, k: usize, memo: &mut Vec<u32>) ->
     });
     // Over `most` the count may have stopped anywhere: it says no more than that.
     if (k..=most).contains(&found.into_inner()) {
-        return narrow(&outputs, k, memo);
+        return narrow(outputs, k, memo);
     }
-    let (least, n) = reach(x, if k <= len / 4 { room.min(len) } else { k }, most);
+    outputs.into_iter().for_each(Kept::give);
+    let (least, n) = reach(x, if k <= len / 4 { aim.min(len) } else { k }, most);
     let collect = |least: u32| {
         let each = |(t, x): (usize, &[f32])| {
-            let mut kept = Kept::default();
+            let mut kept = Kept::with_room(own + own / 4);
             let blocks = x.chunks(BLOCK).enumerate();
             blocks.for_each(|(b, x)| kept.collect(t * task(BLOCK) + b * BLOCK, x, least));
             kept
         };
-        x.par_chunks(task(BLOCK)).enumerate().map(each).collect::<Vec<_>>()
+        tasks::map_of(x.len(), x.par_chunks(task(BLOCK)).enumerate(), each)
     };
     if n <= most {
-        return narrow(&collect(least), k, memo);
+        return narrow(collect(least), k, memo);
     }
     // A great many of exactly this magnitude: only the first of them are wanted.
     let mut kept = Kept::concat(&collect(least + 1));
     let ties = x.iter().enumerate().filter(|(_, x)| magnitude(**x) == least);
     let ties: Vec<(u32, f32)> = ties.take(k.saturating_sub(kept.indices.len())).map(|(i, x)| (i as u32, *x)).collect();
     kept.merge(&ties);
-    narrow(&[kept], k, memo)
+    narrow(vec![kept], k, memo)
 }
 
 /// Candidates that are aimed at: chance fluctuations around it, and a change of scale by some per cent, still leave k.
@@ -136,11 +155,11 @@ fn wanted(k: usize) -> usize {
 }
 
 /// The k largest of the candidates, which are at least k; and the next guess.
-fn narrow(parts: &[Kept], k: usize, memo: &mut Vec<u32>) -> Kept {
-    let counted = Counted::new(parts);
+fn narrow(parts: Vec<Kept>, k: usize, memo: &mut Vec<u32>) -> Kept {
+    let counted = Counted::new(&parts);
     let (bin, above) = counted.bin_of(k).expect("there are k candidates");
     memo.clear();
-    for part in parts {
+    for part in &parts {
         memo.extend(part.values.iter().map(|v| magnitude(*v)).filter(|m| counted.bin(*m) == bin));
     }
     let (over, least, _) = memo.select_nth_unstable_by(k - above - 1, |a, b| b.cmp(a));
@@ -153,9 +172,9 @@ fn narrow(parts: &[Kept], k: usize, memo: &mut Vec<u32>) -> Kept {
     memo.push(guess);
 
     // Every candidate is written, and counts or does not: the processor need not guess which.
-    let mut kept = Kept { indices: vec![0; k + 1], values: vec![0.0; k + 1] };
+    let mut kept = Kept { indices: room::take(k + 1), values: room::take(k + 1) };
     let mut n = 0;
-    for part in parts {
+    for part in &parts {
         for (i, v) in part.indices.iter().zip(&part.values) {
             let m = magnitude(*v);
             let tie = (m == least) & (ties > 0);
@@ -166,6 +185,7 @@ fn narrow(parts: &[Kept], k: usize, memo: &mut Vec<u32>) -> Kept {
     }
     kept.indices.truncate(k);
     kept.values.truncate(k);
+    parts.into_iter().for_each(Kept::give);
     kept
 }
 
@@ -258,13 +278,10 @@ fn bin(x: &[f32], k: usize, range: std::ops::RangeInclusive<u32>, shift: u32) ->
         }
         counts
     };
-    let counts = x.par_chunks(task(BLOCK)).map(count).reduce(
-        || vec![0; BINS],
-        |mut a, b| {
-            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-            a
-        },
-    );
+    let mut counts = vec![0; BINS];
+    for own in tasks::map_of(x.len(), x.par_chunks(task(BLOCK)), count) {
+        counts.iter_mut().zip(own).for_each(|(all, own)| *all += own);
+    }
     let mut above = 0;
     for (i, n) in counts.iter().enumerate().rev() {
         if above + *n as usize >= k {

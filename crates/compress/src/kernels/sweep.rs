@@ -3,6 +3,8 @@
 
 use rayon::prelude::*;
 
+use super::tasks;
+
 /// Coordinates of a block, which stays in the first-level cache.
 pub(crate) const BLOCK: usize = 4096;
 /// Coordinates of a task, about: enough to be worth a thread's while.
@@ -51,11 +53,7 @@ impl Sweep for &[f32] {
             let blocks = x.chunks(block).enumerate();
             blocks.for_each(|(b, x)| visit(output, t * task(block) + b * block, x));
         };
-        if self.len() <= task(block) {
-            self.chunks(task(block)).zip(outputs).enumerate().for_each(each);
-        } else {
-            self.par_chunks(task(block)).zip(outputs).enumerate().for_each(each);
-        }
+        tasks::each_of(self.len(), self.par_chunks(task(block)).zip(outputs).enumerate(), each);
         self
     }
 
@@ -82,19 +80,11 @@ pub(crate) fn moving<S, O: Send>(
             visit(output, start, x);
         }
     };
-    if x.len() <= task(block) {
-        x.chunks_mut(task(block)).zip(outputs).enumerate().for_each(each);
-    } else {
-        x.par_chunks_mut(task(block)).zip(outputs).enumerate().for_each(each);
-    }
+    tasks::each_of(x.len(), x.par_chunks_mut(task(block)).zip(outputs).enumerate(), each);
 }
 
 /// Changes a vector in tasks, each by itself; `with` gets its first coordinate.
-pub(crate) fn each(y: &mut [f32], with: impl Fn(usize, &mut [f32]) + Sync) {
+pub(crate) fn each<T: Send>(y: &mut [T], with: impl Fn(usize, &mut [T]) + Sync) {
     let size = task(BLOCK);
-    if y.len() <= size {
-        with(0, y);
-    } else {
-        y.par_chunks_mut(size).enumerate().for_each(|(t, y)| with(t * size, y));
-    }
+    tasks::each_of(y.len(), y.par_chunks_mut(size).enumerate(), |(t, y)| with(t * size, y));
 }

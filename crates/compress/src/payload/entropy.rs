@@ -22,6 +22,7 @@ use super::bytes::{Reader, put_varint, varint_bytes};
 use super::packed;
 use super::rans::{MOST, Model, malformed, read, write};
 use crate::error::WireError;
+use crate::kernels::tasks;
 use crate::room::{self, Room};
 
 /// Symbols from which on they are many.
@@ -56,7 +57,7 @@ impl Plan {
         let len = symbols.len();
         let mut plan = Self { len, alphabet, coded: None };
         if len > 0 {
-            let chunks: Vec<Histogram> = symbols.par_chunks(CHUNK).map(|chunk| histogram(chunk, &index)).collect();
+            let chunks: Vec<Histogram> = tasks::map(symbols.par_chunks(CHUNK), |chunk| histogram(chunk, &index));
             let whole = (0..alphabet).map(|s| chunks.iter().map(|c| u64::from(c[s])).sum()).collect::<Vec<u64>>();
             let model = Model::new(&whole, len as u64);
             let fixed = plan.num_bytes();

@@ -8,6 +8,7 @@ use super::{Cosine, Drawn, Levels, Payload, Sketch, Sparse, Values, levels};
 use crate::kernels::finite::all_finite;
 use crate::kernels::signs::{self, Bits};
 use crate::kernels::sweep::{self, BLOCK, task};
+use crate::kernels::tasks;
 use crate::room;
 use crate::simd::dispatch;
 
@@ -211,37 +212,47 @@ fn sparse(parts: &[&Payload], n: usize, len: usize) -> Option<Payload> {
         let merged = stretch::<f32>(&parts, n, start, end);
         if all_finite(&merged.1) { merged } else { stretch::<f64>(&parts, n, start, end) }
     };
-    let stretches: Vec<(Vec<u32>, Vec<f32>)> = (0..len.div_ceil(size)).into_par_iter().map(merge).collect();
-    let mut indices = Vec::with_capacity(total);
-    let mut values = Vec::with_capacity(total);
+    let stretches: Vec<(Vec<u32>, Vec<f32>)> = tasks::map((0..len.div_ceil(size)).into_par_iter(), merge);
+    let (mut indices, mut values) = (room::take(total), room::take(total));
+    let mut count = 0;
     for (places, means) in stretches {
-        indices.extend(places);
-        values.extend(means);
+        let end = count + places.len();
+        indices[count..end].copy_from_slice(&places);
+        values[count..end].copy_from_slice(&means);
+        count = end;
+        room::put(places);
+        room::put(means);
     }
+    indices.truncate(count);
+    values.truncate(count);
     Some(Sparse { len, indices, values: Values::F32(values) }.into())
 }
 
-/// Places and means of the coordinates from `start` to `end`.
+/// Places and means of the coordinates from `start` to `end`, a block at a time that stays in the nearest cache.
 fn stretch<N: Number>(parts: &[&Sparse], n: usize, start: usize, end: usize) -> (Vec<u32>, Vec<f32>) {
-    let mut sums = vec![N::default(); end - start];
-    let mut words = vec![0u64; (end - start).div_ceil(64)];
-    for Sparse { indices, values, .. } in parts {
-        let range = within(indices, start, end - start);
-        for (i, j) in indices[range.clone()].iter().zip(range) {
-            let at = *i as usize - start;
-            sums[at] = sums[at].plus(values.get(j));
-            words[at / 64] |= 1 << (at % 64);
+    let mut ranges: Vec<_> = parts.iter().map(|part| within(&part.indices, start, end - start)).collect();
+    let most = ranges.iter().map(|range| range.len()).sum();
+    let (mut places, mut means) = (room::empty(most), room::empty(most));
+    let mut sums = [N::default(); BLOCK];
+    let mut words = [0u64; BLOCK / 64];
+    for first in (start..end).step_by(BLOCK) {
+        for (Sparse { indices, values, .. }, range) in parts.iter().zip(&mut ranges) {
+            let count = indices[range.clone()].iter().take_while(|i| (**i as usize) < first + BLOCK).count();
+            let (own, rest) = (range.start..range.start + count, range.start + count..range.end);
+            *range = rest;
+            for j in own {
+                let at = indices[j] as usize - first;
+                sums[at] = sums[at].plus(values.get(j));
+                words[at / 64] |= 1 << (at % 64);
+            }
         }
-    }
-    let mut places = Vec::new();
-    let mut means = Vec::new();
-    for (w, word) in words.iter().enumerate() {
-        let mut word = *word;
-        while word != 0 {
-            let at = 64 * w + word.trailing_zeros() as usize;
-            places.push((start + at) as u32);
-            means.push(sums[at].over(n));
-            word &= word - 1;
+        for (w, word) in words.iter_mut().enumerate() {
+            while *word != 0 {
+                let at = 64 * w + word.trailing_zeros() as usize;
+                places.push((first + at) as u32);
+                means.push(std::mem::take(&mut sums[at]).over(n));
+                *word &= *word - 1;
+            }
         }
     }
     (places, means)

@@ -49,6 +49,9 @@ use crate::error::WireError;
 use crate::kernels::{finite, sweep};
 use crate::room;
 
+/// Coordinates that are made before they are added.
+const STRETCH: usize = 1024;
+
 /// Every kind, once.
 macro_rules! kinds {
     ($($(#[$meta:meta])* $kind:ident,)*) => {
@@ -172,6 +175,26 @@ impl Payload {
         sweep::each(y, |start, y| prepared.add(a, start, y));
     }
 
+    /// The same for a y of any kind of number: a·decode is made, a stretch at a time that stays in the nearest cache, and
+    /// `add`ed to the y of its place. So numbers are converted in the pass, and what has several parts is summed before it
+    /// is added.
+    ///
+    /// # Panics
+    /// Where `y` is not as long as the payload.
+    pub fn add_to<T: Send>(&self, a: f32, y: &mut [T], add: impl Fn(&mut T, f32) + Sync) {
+        assert_eq!(y.len(), self.len(), "a payload applies to a vector of its own length");
+        let prepared = self.prepared();
+        sweep::each(y, |start, y| {
+            let mut room = [0.0f32; STRETCH];
+            for (i, y) in y.chunks_mut(STRETCH).enumerate() {
+                let made = &mut room[..y.len()];
+                made.fill(0.0);
+                prepared.add(a, start + i * STRETCH, made);
+                y.iter_mut().zip(made).for_each(|(y, made)| add(y, *made));
+            }
+        });
+    }
+
     /// y ← 0 at every coordinate that it names, those of value 0 included.
     ///
     /// # Panics
@@ -247,7 +270,12 @@ impl Payload {
             Self::Signs(signs) => return room::put(signs.words),
             Self::Cosine(cosine) => return cosine.into_coefficients().give(),
             Self::Sum(sum) => return sum.parts.into_iter().for_each(Self::give),
-            Self::Sparse(_) | Self::Drawn(_) | Self::LowRank(_) | Self::Sketch(_) => return,
+            Self::Sparse(sparse) => {
+                room::put(sparse.indices);
+                sparse.values
+            }
+            Self::Drawn(drawn) => drawn.values,
+            Self::LowRank(_) | Self::Sketch(_) => return,
         };
         match values {
             Values::F32(values) => room::put(values),
@@ -282,6 +310,21 @@ impl Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Numbers of another kind are moved by what the payload decodes to, and several parts are summed before.
+    #[test]
+    fn what_is_added_is_what_is_decoded() {
+        let len = 2 * STRETCH + 7;
+        let floats = |by: f32| Payload::floats((0..len).map(|i| by * i as f32 + 0.1).collect());
+        let sparse = Sparse { len, indices: vec![3, STRETCH as u32], values: Values::F32(vec![0.3, 1e8]) };
+        for payload in [floats(0.7), sparse.clone().into(), Sum { parts: vec![sparse.into(), floats(-1.3)] }.into()] {
+            let mut y: Vec<f64> = (0..len).map(|i| i as f64).collect();
+            payload.add_to(-2.0, &mut y, |y, u| *y += f64::from(u));
+            let mut u = vec![0.0; len];
+            payload.axpy(-2.0, &mut u);
+            assert!(y.iter().zip(u).enumerate().all(|(i, (y, u))| *y == i as f64 + f64::from(u)));
+        }
+    }
 
     #[test]
     fn no_two_kinds_share_a_code() {

@@ -135,6 +135,12 @@ pub fn device(name: &str) -> Result<Device, DeviceError> {
     name.parse::<DeviceKind>()?.device()
 }
 
+/// Whether tensors of this device lie in the memory of the processor.
+pub(crate) fn is_host(device: &Device) -> bool {
+    let hosts = [DeviceKind::Flex, DeviceKind::NdArray].into_iter().filter_map(|kind| kind.device().ok());
+    hosts.into_iter().any(|host| host == *device)
+}
+
 fn list(which: impl Fn(DeviceKind) -> bool) -> String {
     let names: Vec<_> = DeviceKind::ALL.into_iter().filter(|kind| which(*kind)).map(DeviceKind::name).collect();
     names.join(", ")

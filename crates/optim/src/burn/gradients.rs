@@ -6,7 +6,7 @@ use ::burn::grad_clipping::GradientClippingConfig;
 use ::burn::module::{Module, ModuleVisitor, Param, ParamId};
 use ::burn::optim::GradientsParams;
 use ::burn::tensor::{DType, Tensor, TensorData};
-use backburn_compress::Layout;
+use backburn_compress::{Layout, Vector};
 
 use crate::burn::found::{Found, Path, find, track_path};
 use crate::burn::places::Places;
@@ -44,22 +44,26 @@ pub(crate) fn flatten<M: Module>(
         worker,
         path: Path::default(),
         seen: HashSet::new(),
-        flat: vec![0.0; places.len()],
+        flat: Vector::lent(places.len()),
         given: vec![false; places.parameters()],
         without: None,
         error: None,
         grads,
     };
     module.visit(&mut visitor);
-    let Flatten { flat, given, without, error, grads, .. } = visitor;
+    let Flatten { mut flat, given, without, error, grads, .. } = visitor;
     if let Some(error) = error {
         return Err(error);
     }
     if !grads.is_empty() {
         return Err(ModelError::Foreign { worker, count: grads.len(), without });
     }
-    let missing = (0..given.len()).filter(|p| !given[*p]).collect();
-    Ok(Gradient { vector: flat.into(), missing })
+    let missing: Vec<usize> = (0..given.len()).filter(|p| !given[*p]).collect();
+    if !missing.is_empty() {
+        let ranges = places.all().filter(|place| missing.contains(&place.index)).map(|place| place.range.clone());
+        ranges.for_each(|range| flat.clear_range(range));
+    }
+    Ok(Gradient { vector: flat, missing })
 }
 
 struct Flatten<'a> {
@@ -69,7 +73,8 @@ struct Flatten<'a> {
     grads: GradientsParams,
     /// Tied parameters have one gradient.
     seen: HashSet<ParamId>,
-    flat: Vec<f32>,
+    /// Written where there is a gradient, and cleared elsewhere.
+    flat: Vector,
     given: Vec<bool>,
     without: Option<String>,
     error: Option<ModelError>,
@@ -98,7 +103,7 @@ impl Flatten<'_> {
                     return Err(ModelError::Gradient { worker, path, found, expected });
                 }
                 self.given[place.index] = true;
-                copy_into(grad.inner().into_data(), &mut self.flat[place.range.clone()]);
+                copy_into(grad.inner().into_data(), &mut self.flat.as_mut_slice()[place.range.clone()]);
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What parameters hold, where their type holds less than f32 or they move by more than the round does.
 
+use std::ops::Range;
+
 use ::burn::module::{Module, ModuleVisitor, Param};
 use ::burn::tensor::{DType, Tensor};
 
@@ -33,12 +35,17 @@ pub(crate) fn room_of<const D: usize>(x: &Tensor<D>, share: f32) -> f64 {
         _ if x.shape().num_elements() == 0 => return f64::INFINITY,
         Some(limit) if limit.is_finite() => {
             let peak = x.clone().abs().max().into_data().iter::<f32>().next().unwrap_or(0.0);
-            f64::from(limit) - f64::from(peak)
+            room_beside(x.dtype(), peak)
         }
         Some(_) if share == 1.0 => return f64::INFINITY,
         Some(_) => STILL,
     };
     room / f64::from(share).max(1.0)
+}
+
+/// By how much what is no larger than `peak` may move and surely stay finite in a narrow type.
+pub(crate) fn room_beside(narrow: DType, peak: f32) -> f64 {
+    limit(narrow).map_or(f64::INFINITY, |limit| f64::from(limit) - f64::from(peak))
 }
 
 /// Whether all of x, changed, is finite in this type.
@@ -50,18 +57,31 @@ pub(crate) fn holds(dtype: DType, x: &[f32], change: Piece<'_>, share: f32) -> b
     }
 }
 
-/// What of a [`Change`] is one parameter's.
+/// A [`Change`], or what of it is one parameter's.
 #[derive(Clone, Copy)]
 pub(crate) enum Piece<'a> {
+    /// x ← x + u.
     By(&'a [f32]),
+    /// x ← y.
     To(&'a [f32]),
 }
 
-impl<'a> Piece<'a> {
-    pub fn of(change: &'a Change, range: std::ops::Range<usize>) -> Self {
-        match change {
-            Change::By(u) => Self::By(&u.as_slice()[range]),
-            Change::To(y) => Self::To(&y.as_slice()[range]),
+impl Change {
+    /// All of it.
+    pub(crate) fn whole(&self) -> Piece<'_> {
+        match self {
+            Self::By(u) => Piece::By(u.as_slice()),
+            Self::To(y) => Piece::To(y.as_slice()),
+        }
+    }
+}
+
+impl Piece<'_> {
+    /// One parameter's.
+    pub fn within(&self, range: Range<usize>) -> Self {
+        match self {
+            Self::By(u) => Self::By(&u[range]),
+            Self::To(y) => Self::To(&y[range]),
         }
     }
 }
@@ -148,7 +168,7 @@ impl ModuleVisitor for Outgrow<'_> {
         let Some(place) = self.places.get(&path).filter(|_| self.found.is_none()) else { return };
         let mut x = vec![0.0; place.range.len()];
         copy_into(p.base().into_data(), &mut x);
-        let (dtype, piece) = (p.dtype(), Piece::of(self.change, place.range.clone()));
+        let (dtype, piece) = (p.dtype(), self.change.whole().within(place.range.clone()));
         if !holds(dtype, &x, piece, self.held.share(place.index)) {
             self.found = Some(outgrown(path, dtype));
         }

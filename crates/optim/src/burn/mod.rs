@@ -24,6 +24,7 @@ mod round;
 mod rounds;
 mod solo;
 mod step_size;
+mod taken;
 mod weights;
 
 pub use device::{DeviceError, DeviceKind, device};

@@ -62,6 +62,11 @@ impl Places {
         self.0.by_path.get(path)
     }
 
+    /// All of them, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Place> {
+        self.0.by_path.values()
+    }
+
     /// Whether a policy leaves this parameter out.
     pub(crate) fn is_skipped(&self, path: &str) -> bool {
         self.0.skipped.contains(path)

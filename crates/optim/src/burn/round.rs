@@ -6,9 +6,10 @@ use backburn_compress::Vector;
 
 use crate::burn::found::Found;
 use crate::burn::gradients::unflatten;
+use crate::burn::held::Piece;
 use crate::burn::places::Places;
-use crate::burn::weights::{self, Change};
-use crate::host::{Decided, Load, ModelError, Traffic};
+use crate::burn::weights::{self, By};
+use crate::host::{Change, Decided, Load, ModelError, Traffic};
 use crate::method::Move;
 
 /// What a round came to: what was sent, and how the model moves.
@@ -71,15 +72,29 @@ impl Round {
     }
 
     fn move_on<M: Module>(self, model: M) -> M {
+        let layout = self.decided.layout();
+        let ranges = || layout.parameters().iter().map(|p| &p.range).eq(layout.units().iter().map(|u| &u.range));
+        let model = match self.decided.sum() {
+            // What each parameter hears is added to it where it stands.
+            Some((a, message)) if self.share.iter().all(|share| *share == 1.0) && ranges() => {
+                weights::change(&self.places, model, By::Payloads(a, &message.payloads))
+            }
+            _ => self.move_by_numbers(model),
+        };
+        self.decided.recycle();
+        model
+    }
+
+    fn move_by_numbers<M: Module>(&self, model: M) -> M {
         match self.decided.change() {
-            crate::host::Change::To(y) => weights::change(&self.places, model, y.as_slice(), Change::Set),
-            crate::host::Change::By(mut u) => {
+            Change::To(y) => weights::change(&self.places, model, By::Numbers(Piece::To(y.as_slice()))),
+            Change::By(mut u) => {
                 for (index, p) in self.decided.layout().parameters().iter().enumerate() {
                     if let Some(share) = self.share.get(index).filter(|share| **share != 1.0) {
                         u.as_mut_slice()[p.range.clone()].iter_mut().for_each(|u| *u *= share);
                     }
                 }
-                weights::change(&self.places, model, u.as_slice(), Change::Add)
+                weights::change(&self.places, model, By::Numbers(Piece::By(u.as_slice())))
             }
         }
     }

@@ -8,11 +8,12 @@ use ::burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, State
 use ::burn::tensor::{DType, Device, Tensor, TensorData};
 use backburn_compress::{AnyCompressor, Fits, Layout, Scope, Vector};
 
-use crate::burn::held::{Piece, holds, is_narrow, outgrown, room_of};
+use crate::burn::held::outgrown;
 use crate::burn::probe::Probe;
-use crate::burn::weights::{Change, changed, copy_into};
+use crate::burn::taken::Weights;
+use crate::burn::weights::{copy_into, into_vector};
 use crate::checkpoint::Snapshot;
-use crate::host::{Cluster, Given, Host, Outgrown, Reply, RoundError, SetupError};
+use crate::host::{Change, Cluster, Decided, Given, Host, Outgrown, Reply, RoundError, SetupError};
 use crate::method::{Algorithm, AnyAlgorithm, Ask, Takes};
 
 /// Any method of one worker that asks only for the gradient at hand, as a Burn optimizer, a parameter at a time.
@@ -84,15 +85,15 @@ impl Solo {
     }
 
     /// A running state, from whatever state there is. One that does not fit is counted and started anew.
-    fn resume(&self, state: Option<SoloState>, shape: &[usize], x: &[f32]) -> Result<(u64, Cluster), SetupError> {
+    fn resume(&self, state: Option<SoloState>, shape: &[usize], x: &[f32]) -> Result<(u64, Box<Cluster>), SetupError> {
         let ordinal = match &state {
             None => self.ordinals.load(Relaxed),
             Some(state) => state.ordinal(),
         };
         match state {
-            None => return Ok((ordinal, self.start(ordinal, shape, x)?)),
+            None => return Ok((ordinal, self.start(ordinal, shape, x)?.into())),
             Some(SoloState::Live(_, cluster)) if cluster.layout().parameters()[0].shape == shape => {
-                return Ok((ordinal, *cluster));
+                return Ok((ordinal, cluster));
             }
             Some(SoloState::Live(..)) => {}
             Some(SoloState::Stored(snapshot)) => {
@@ -103,28 +104,27 @@ impl Solo {
                         tracing::warn!("the record's random streams go on, of seed {} and not {own}", cluster.seed());
                     }
                     self.ordinals.fetch_max(ordinal + 1, Relaxed);
-                    return Ok((ordinal, cluster));
+                    return Ok((ordinal, cluster.into()));
                 }
             }
         }
         Probe::add(&self.probe.unreadable, 1);
-        Ok((ordinal, self.start(ordinal, shape, x)?))
+        Ok((ordinal, self.start(ordinal, shape, x)?.into()))
     }
 
-    /// How the step changes the weights; `None` where it is refused.
+    /// What the step comes to; `None` where it is refused.
     fn decide<const D: usize>(
         &self,
         lr: f64,
-        tensor: &Tensor<D>,
+        weights: &Weights<D>,
         grad: Tensor<D>,
         cluster: &mut Cluster,
         x: &Vector,
-    ) -> Option<crate::host::Change> {
-        let mut g = vec![0.0; cluster.layout().len()];
-        copy_into(grad.into_data(), &mut g);
-        let decided = cluster.round(lr, x, &mut One { given: Given::one(g), tensor }).ok()?;
+    ) -> Option<Decided> {
+        let given = Given::one(into_vector(grad.into_data()));
+        let decided = cluster.round(lr, x, &mut One { given, weights }).ok()?;
         Probe::add(&self.probe.bytes_up, decided.traffic.workers[0].up);
-        Some(decided.change())
+        Some(decided)
     }
 
     /// Whether a state can be gone on with, without any trace.
@@ -139,10 +139,10 @@ impl Solo {
     }
 }
 
-/// A gradient, and the tensor that it moves.
+/// A gradient, and the weights that it moves.
 struct One<'a, const D: usize> {
     given: Given,
-    tensor: &'a Tensor<D>,
+    weights: &'a Weights<D>,
 }
 
 impl<const D: usize> Host for One<'_, D> {
@@ -151,19 +151,15 @@ impl<const D: usize> Host for One<'_, D> {
     }
 
     fn x(&mut self) -> Option<Vector> {
-        let mut x = Vector::zeros(self.tensor.shape().num_elements());
-        copy_into(self.tensor.to_data(), x.as_mut_slice());
-        Some(x)
+        Some(self.weights.to_vector())
     }
 
     fn room(&mut self) -> f64 {
-        if is_narrow(self.tensor.dtype()) { room_of(self.tensor, 1.0) } else { f64::INFINITY }
+        self.weights.room()
     }
 
-    fn outgrown(&mut self, change: &crate::host::Change) -> Option<Outgrown> {
-        let (x, dtype) = (self.x()?, self.tensor.dtype());
-        let fits = holds(dtype, x.as_slice(), Piece::of(change, 0..x.len()), 1.0);
-        (!fits).then(|| outgrown(String::new(), dtype))
+    fn outgrown(&mut self, change: &Change) -> Option<Outgrown> {
+        (!self.weights.hold(change)).then(|| outgrown(String::new(), self.weights.dtype()))
     }
 }
 
@@ -256,14 +252,13 @@ impl Optimizer for Solo {
         state: Option<SoloState>,
     ) -> (Tensor<D>, Option<SoloState>) {
         let shape = tensor.shape().to_vec();
-        // Weights stay where they are unless the method reads them.
         let needs_x = self.algorithm.0.needs_x();
-        let mut x = Vector::zeros(if needs_x { shape.iter().product() } else { 0 });
-        if needs_x {
-            copy_into(tensor.to_data(), x.as_mut_slice());
-        }
         if MISFITS.with_borrow(Option::is_some) {
-            let fits = state.as_ref().is_none_or(|state| self.would_fit(state, &shape, x.as_slice()));
+            let mut x = vec![0.0; if needs_x { shape.iter().product() } else { 0 }];
+            if needs_x {
+                copy_into(tensor.to_data(), &mut x);
+            }
+            let fits = state.as_ref().is_none_or(|state| self.would_fit(state, &shape, &x));
             MISFITS.with_borrow_mut(|misfits| *misfits = misfits.map(|n| n + usize::from(!fits)));
             return (tensor, state);
         }
@@ -276,25 +271,31 @@ impl Optimizer for Solo {
             Probe::add(&self.probe.rejected, 1);
             return (tensor, state);
         }
+        let weights = Weights::take(tensor);
+        // Weights of another type or place are read only where the method does.
+        let own = if needs_x && weights.as_vector().is_none() { weights.to_vector() } else { Vector::new() };
+        let x = if needs_x { weights.as_vector().unwrap_or(&own) } else { &own };
         let Ok((ordinal, mut cluster)) = self.resume(state, &shape, x.as_slice()) else {
             Probe::add(&self.probe.rejected, 1);
-            return (tensor, None);
+            return (weights.into_tensor(), None);
         };
-        match self.decide(lr, &tensor, grad, &mut cluster, &x) {
-            Some(change) => {
-                let tensor = match change {
-                    crate::host::Change::By(u) => changed(tensor, u.as_slice(), Change::Add),
-                    crate::host::Change::To(y) => changed(tensor, y.as_slice(), Change::Set),
+        match self.decide(lr, &weights, grad, &mut cluster, x) {
+            Some(decided) => {
+                let weights = match decided.sum() {
+                    // One parameter is one unit.
+                    Some((a, message)) => message.payloads.iter().fold(weights, |x, payload| x.plus(a, payload)),
+                    None => weights.changed(decided.change().whole()),
                 };
+                decided.recycle();
                 Probe::add(&self.probe.steps, 1);
                 Probe::add(&self.probe.rounds, u64::from(ordinal == 0));
                 self.ordinals.fetch_max(ordinal + 1, Relaxed);
-                (tensor, Some(SoloState::Live(ordinal, Box::new(cluster))))
+                (weights.into_tensor(), Some(SoloState::Live(ordinal, cluster)))
             }
             None => {
                 Probe::add(&self.probe.rejected, 1);
                 // A parameter that has no state yet stays without, so that its ordinal is not used up.
-                (tensor, (!fresh).then(|| SoloState::Live(ordinal, Box::new(cluster))))
+                (weights.into_tensor(), (!fresh).then(|| SoloState::Live(ordinal, cluster)))
             }
         }
     }

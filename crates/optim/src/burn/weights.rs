@@ -3,23 +3,18 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ::burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use ::burn::tensor::{DType, Device, GradientCheckpointingStrategy, Tensor, TensorData};
-use backburn_compress::Vector;
+use ::burn::tensor::{DType, Device, GradientCheckpointingStrategy, Tensor, TensorData, bf16, f16};
+use backburn_compress::{Payload, Vector};
+use rayon::prelude::*;
 
 use crate::burn::found::{Path, track_path};
+use crate::burn::held::Piece;
 use crate::burn::places::Places;
+use crate::burn::taken::Weights;
 use crate::host::ModelError;
-
-/// What a flat vector does to the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// x ← y.
-    Set,
-    /// x ← x + y.
-    Add,
-}
 
 impl Places {
     /// The parameters as one host vector.
@@ -39,22 +34,22 @@ impl Places {
         if flat.len() != self.len() {
             return Err(ModelError::Length { given: flat.len(), expected: self.len() });
         }
-        Ok(change(self, module, flat, Change::Set))
+        Ok(change(self, module, By::Numbers(Piece::To(flat))))
     }
 }
 
 /// The laid-out parameters as one host vector.
 pub(crate) fn read<M: Module>(places: &Places, module: &M) -> Result<Vector, ModelError> {
     places.check(module)?;
-    let mut visitor = Read { places, path: Path::default(), flat: vec![0.0; places.len()] };
+    let mut visitor = Read { places, path: Path::default(), flat: Vector::lent(places.len()) };
     module.visit(&mut visitor);
-    Ok(visitor.flat.into())
+    Ok(visitor.flat)
 }
 
 struct Read<'a> {
     places: &'a Places,
     path: Path,
-    flat: Vec<f32>,
+    flat: Vector,
 }
 
 impl ModuleVisitor for Read<'_> {
@@ -62,29 +57,67 @@ impl ModuleVisitor for Read<'_> {
 
     fn visit_float<const D: usize>(&mut self, p: &Param<Tensor<D>>) {
         if let Some(place) = self.places.get(&self.path.join()) {
-            copy_into(p.base().into_data(), &mut self.flat[place.range.clone()]);
+            copy_into(p.base().into_data(), &mut self.flat.as_mut_slice()[place.range.clone()]);
         }
     }
 }
 
-/// Host data as f32, without a copy where it already is.
+/// Host data as f32: the very memory where it is a vector of f32 that nobody else holds.
+pub(crate) fn into_vector(data: TensorData) -> Vector {
+    let (bytes, shape, dtype) = data.into_parts();
+    let bytes = match dtype {
+        DType::F32 => match bytes.try_into_vec::<f32>() {
+            Ok(own) => return own.into(),
+            Err(bytes) => bytes,
+        },
+        _ => bytes,
+    };
+    let mut vector = Vector::lent(shape.num_elements());
+    copy_into(TensorData::from_bytes(bytes, shape, dtype), vector.as_mut_slice());
+    vector
+}
+
+/// Host data as f32, converted on the way.
 pub(crate) fn copy_into(data: TensorData, out: &mut [f32]) {
-    match data.as_slice::<f32>() {
-        Ok(values) => out.copy_from_slice(values),
-        Err(_) => out.iter_mut().zip(data.iter::<f32>()).for_each(|(o, x)| *o = x),
+    let own = "data of the type that it says";
+    match data.dtype() {
+        DType::F32 => each(out, data.as_slice::<f32>().expect(own), |o, x| *o = *x),
+        DType::F16 => each(out, data.as_slice::<f16>().expect(own), |o, x| *o = x.to_f32()),
+        DType::BF16 => each(out, data.as_slice::<bf16>().expect(own), |o, x| *o = x.to_f32()),
+        _ => out.iter_mut().zip(data.iter::<f32>()).for_each(|(o, x)| *o = x),
     }
 }
 
+/// All of x with all of the values; few stay on this thread, since another would not have woken before they are done.
+pub(crate) fn each<T: Send, V: Sync>(x: &mut [T], values: &[V], with: impl Fn(&mut T, &V) + Sync) {
+    /// Coordinates that a thread takes at a time.
+    const TASK: usize = 1 << 16;
+    let task = |(x, values): (&mut [T], &[V])| x.iter_mut().zip(values).for_each(|(x, u)| with(x, u));
+    if x.len() < 4 * TASK {
+        task((x, values));
+    } else {
+        x.par_chunks_mut(TASK).zip(values.par_chunks(TASK)).for_each(task);
+    }
+}
+
+/// What parameters move by.
+#[derive(Clone, Copy)]
+pub(crate) enum By<'a> {
+    /// Numbers of the whole flat vector.
+    Numbers(Piece<'a>),
+    /// x ← x + a·decode, of a payload a parameter.
+    Payloads(f32, &'a [Arc<Payload>]),
+}
+
 /// Changes the laid-out parameters of a module that has been checked against `places`.
-pub(crate) fn change<M: Module>(places: &Places, module: M, flat: &[f32], change: Change) -> M {
-    module.map(&mut Mapper { places, path: Path::default(), flat, change, ties: Ties::default() })
+pub(crate) fn change<M: Module>(places: &Places, module: M, by: By<'_>) -> M {
+    module.map(&mut Mapper { places, path: Path::default(), by, ties: Ties::default() })
 }
 
 struct Mapper<'a> {
     places: &'a Places,
     path: Path,
-    flat: &'a [f32],
-    change: Change,
+    by: By<'a>,
     ties: Ties,
 }
 
@@ -92,9 +125,19 @@ impl ModuleMapper for Mapper<'_> {
     track_path!();
 
     fn map_float<const D: usize>(&mut self, p: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let place = self.places.get(&self.path.join());
-        let values = place.map(|place| &self.flat[place.range.clone()]);
-        self.ties.replace(p, values.map(|values| |old| changed(old, values, self.change)))
+        let place = self.places.get(&self.path.join()).filter(|place| !place.range.is_empty());
+        let by = self.by;
+        let with = place.map(|place| {
+            move |old| {
+                let old = Weights::take(old);
+                let new = match by {
+                    By::Numbers(change) => old.changed(change.within(place.range.clone())),
+                    By::Payloads(a, payloads) => old.plus(a, &payloads[place.index]),
+                };
+                new.into_tensor()
+            }
+        });
+        self.ties.replace(p, with)
     }
 }
 
@@ -105,22 +148,6 @@ pub(crate) fn tensor<const D: usize>(data: TensorData, device: &Device, dtype: D
     }
     let (bytes, shape, own) = data.into_parts();
     Tensor::<1>::from_data(TensorData::from_bytes(bytes, [1], own), (device, dtype)).reshape(shape)
-}
-
-/// A tensor without autodiff, changed by values as many as it has, in its own dtype; f32 where that is narrower.
-pub(crate) fn changed<const D: usize>(old: Tensor<D>, values: &[f32], change: Change) -> Tensor<D> {
-    if values.is_empty() {
-        return old;
-    }
-    let (device, dtype) = (old.device(), old.dtype());
-    let values = tensor::<D>(TensorData::new(values.to_vec(), old.shape()), &device, DType::F32);
-    match (change, dtype) {
-        (Change::Set, DType::F32) => values,
-        (Change::Set, _) => values.cast(dtype),
-        (Change::Add, DType::F32) => old + values,
-        (Change::Add, DType::F64) => old + values.cast(dtype),
-        (Change::Add, _) => (old.cast(DType::F32) + values).cast(dtype),
-    }
 }
 
 /// Replaces parameters' values, tied ones by the very same tensor.

@@ -44,7 +44,11 @@ pub(crate) fn bound(message: &Message, layout: &Layout) -> Result<f64, String> {
         Some(unit) => path_at(unit.range.start, layout),
         None => String::new(),
     };
-    let bounds: Vec<f64> = message.payloads.par_iter().map(|p| bound_of(p)).collect();
+    // One is as parallel as it can be by itself.
+    let bounds: Vec<f64> = match message.payloads.as_slice() {
+        [one] => vec![bound_of(one)],
+        all => all.par_iter().map(|p| bound_of(p)).collect(),
+    };
     if let Some(i) = bounds.iter().position(|b| !b.is_finite()) {
         return Err(place(i));
     }
@@ -54,10 +58,11 @@ pub(crate) fn bound(message: &Message, layout: &Layout) -> Result<f64, String> {
     if notes.is_finite() { Ok(bounds.into_iter().fold(0.0, f64::max)) } else { Err("notes".into()) }
 }
 
-/// Refuses a move that is not finite, or from which x would not be; gives a bound of how far x moves. `x` gives the
-/// common x.
+/// Refuses a move that is not finite, or from which x would not be; gives a bound of how far x moves. `known` is a bound
+/// of its message, where there is one, and `x` gives the common x.
 pub(crate) fn check_move(
     moved: &Move,
+    known: Option<f64>,
     lr: f64,
     step: u64,
     layout: &Layout,
@@ -70,7 +75,7 @@ pub(crate) fn check_move(
         Move::Direction(d) => (d, lr),
         Move::Update(u) => (u, 1.0),
     };
-    let bound = bound(message, layout).map_err(|path| overflow("the step", path))?;
+    let bound = known.map_or_else(|| bound(message, layout), Ok).map_err(|path| overflow("the step", path))?;
     if bound * scale < STILL {
         return Ok(bound * scale);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backburn_compress::{Layout, Vector};
+use backburn_compress::{Layout, Message, Vector};
 
 use crate::host::Traffic;
 use crate::method::Move;
@@ -43,6 +43,19 @@ impl Decided {
         change(&self.moved, self.lr, self.mean.as_ref(), &self.layout)
     }
 
+    /// The same where it is a·decode(message) that is added.
+    pub(crate) fn sum(&self) -> Option<(f32, &Message)> {
+        sum(&self.moved, self.lr)
+    }
+
+    /// Ends with its memory left to the steps to come.
+    pub fn recycle(self) {
+        match self.moved {
+            Move::Direction(message) | Move::Update(message) => message.recycle(),
+            Move::Jump(_) | Move::Own => {}
+        }
+    }
+
     /// γ of this step.
     pub fn lr(&self) -> f64 {
         self.lr
@@ -59,23 +72,27 @@ pub(crate) fn change(moved: &Move, lr: f64, mean: Option<&Vector>, layout: &Layo
     match (moved, mean) {
         (Move::Jump(y), _) | (Move::Own, Some(y)) => Change::To(y.clone()),
         _ => {
-            let mut u = Vector::zeros(layout.len());
+            let mut u = Vector::lent(layout.len());
+            u.clear();
             apply(moved, lr, mean, &mut u, layout);
             Change::By(u)
         }
     }
 }
 
+fn sum(moved: &Move, lr: f64) -> Option<(f32, &Message)> {
+    match moved {
+        Move::Direction(d) => Some((-lr as f32, d)),
+        Move::Update(u) => Some((-1.0, u)),
+        Move::Jump(_) | Move::Own => None,
+    }
+}
+
 /// The move.
 pub(crate) fn apply(moved: &Move, lr: f64, mean: Option<&Vector>, x: &mut Vector, layout: &Layout) {
-    match moved {
-        Move::Direction(d) => x.add_decoded(-lr as f32, d, layout),
-        Move::Update(u) => x.add_decoded(-1.0, u, layout),
-        Move::Jump(y) => x.clone_from(y),
-        Move::Own => {
-            if let Some(mean) = mean {
-                x.clone_from(mean);
-            }
-        }
+    match (moved, sum(moved, lr), mean) {
+        (_, Some((a, message)), _) => x.add_decoded(a, message, layout),
+        (Move::Jump(y), ..) | (_, _, Some(y)) => x.clone_from(y),
+        (_, _, None) => {}
     }
 }

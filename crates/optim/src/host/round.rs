@@ -1,5 +1,7 @@
 //! The round: agree → begin → (exchange → reduce → answer)* → commit → advance. Written once.
 
+use std::sync::Arc;
+
 use backburn_compress::{Message, Payload, Vector, message_bytes};
 
 use crate::host::careful::{self, LOUD};
@@ -60,6 +62,13 @@ pub fn mean_of_nodes<'a>(nodes: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec
         sum.iter_mut().zip(node).for_each(|(s, x)| *s += f64::from(*x));
     }
     sum.into_iter().map(|s| (s / n) as f32).collect::<Vec<_>>().into()
+}
+
+/// Whether a message is that of the only worker, passed on as it is.
+fn passes_on(message: &Message, letters: &[Option<Letter>]) -> bool {
+    let [Some(Letter { message: said, .. })] = letters else { return false };
+    let same = said.payloads.iter().zip(&message.payloads).all(|(said, own)| Arc::ptr_eq(said, own));
+    same && said.payloads.len() == message.payloads.len() && said.notes.is_empty() && message.notes.is_empty()
 }
 
 /// How a round fails once workers have begun.
@@ -242,7 +251,7 @@ impl<'a, M: Mail> Step<'a, M> {
             }
             if !gossip {
                 let down = match (decided.first(), said[0].last()) {
-                    (Some(decision), _) => self.down_bytes(decision),
+                    (Some(decision), _) => self.down_bytes(decision, &heard.letters),
                     (None, Some(message)) => message_bytes(message),
                     (None, None) => 0,
                 };
@@ -256,7 +265,10 @@ impl<'a, M: Mail> Step<'a, M> {
                 spoken = self.speak(replies, Some(&said));
                 continue;
             }
-            return self.finish(decided, &heard, &said, round, host);
+            let decided = self.finish(decided, &heard, &said, round, host);
+            // Those that nobody needs any more.
+            heard.letters.into_iter().flatten().for_each(|letter| letter.message.recycle());
+            return decided;
         }
     }
 
@@ -409,9 +421,10 @@ impl<'a, M: Mail> Step<'a, M> {
     }
 
     /// The bytes of a decision on its way to the workers.
-    fn down_bytes(&self, decision: &Decision) -> u64 {
+    fn down_bytes(&self, decision: &Decision, letters: &[Option<Letter>]) -> u64 {
         match &decision.moved {
             _ if decision.heard.is_some() => decision.heard.as_ref().map_or(0, message_bytes),
+            Move::Direction(m) | Move::Update(m) if passes_on(m, letters) => letters[0].as_ref().map_or(0, |l| l.bytes),
             Move::Direction(m) | Move::Update(m) => message_bytes(m),
             Move::Jump(y) => message_bytes(&y.to_message(&self.frame.layout)),
             Move::Own => 0,
@@ -481,7 +494,12 @@ impl<'a, M: Mail> Step<'a, M> {
         // The same in all processes, as the move is.
         let step = self.states.step;
         let x = || if self.x.len() == layout.len() { Some(self.x.clone()) } else { host.x() };
-        let checked = careful::check_move(&decided[0].moved, self.lr, step, layout, x).and_then(|bound| {
+        // What has just been said has been looked at.
+        let known = match &decided[0].moved {
+            Move::Direction(m) | Move::Update(m) if round == 0 && passes_on(m, letters) => Some(self.loudness),
+            _ => None,
+        };
+        let checked = careful::check_move(&decided[0].moved, known, self.lr, step, layout, x).and_then(|bound| {
             // Nodes' own x are looked at once they have moved.
             if gossip || bound < self.room {
                 return Ok(());
@@ -552,7 +570,7 @@ impl<'a, M: Mail> Step<'a, M> {
             Move::Direction(m) | Move::Update(m) => {
                 for unit in unused {
                     let unit = *unit as usize;
-                    m.payloads[unit] = std::sync::Arc::new(Payload::zero(units[unit].len()));
+                    m.payloads[unit] = Arc::new(Payload::zero(units[unit].len()));
                 }
             }
             Move::Jump(y) => {

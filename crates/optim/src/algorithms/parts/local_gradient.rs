@@ -1,5 +1,7 @@
 //! The gradient that a worker works on: weight decay first, then momentum, both before compression.
 
+use std::borrow::Cow;
+
 use backburn_compress::text::{Args, TextError};
 use backburn_compress::{Layout, ParameterError, Vector};
 
@@ -104,11 +106,18 @@ impl LocalGradient {
         decay.into_iter().chain((self.momentum != 0.0).then_some(rule(self.momentum))).collect()
     }
 
-    /// The gradient as the method is to see it, with `state` moved on.
-    pub fn prepare(&self, state: &mut Momentum, mut g: Vector, cx: &Cx<'_>) -> Vector {
+    /// The gradient as the method is to see it, with `state` moved on: the momentum itself where that is it.
+    pub fn prepare<'m>(&self, state: &'m mut Momentum, mut g: Vector, cx: &Cx<'_>) -> Cow<'m, Vector> {
         self.decay(&mut g, cx);
-        self.accelerate(&mut state.m, &mut g);
-        g
+        if self.momentum == 0.0 {
+            return Cow::Owned(g);
+        }
+        self.gather(&mut state.m, &g);
+        if self.nesterov {
+            g.axpy(self.momentum as f32, &state.m);
+            return Cow::Owned(g);
+        }
+        Cow::Borrowed(&state.m)
     }
 
     /// m ← βm + g and g ← m, or g + βm; m₀ = g.
@@ -116,13 +125,17 @@ impl LocalGradient {
         if self.momentum == 0.0 {
             return;
         }
-        let beta = self.momentum as f32;
+        self.gather(m, g);
+        if self.nesterov { g.axpy(self.momentum as f32, m) } else { g.clone_from(m) }
+    }
+
+    /// m ← βm + g; m₀ = g.
+    fn gather(&self, m: &mut Vector, g: &Vector) {
         if m.is_empty() {
             m.clone_from(g);
         } else {
-            m.scale_add(beta, g);
+            m.scale_add(self.momentum as f32, g);
         }
-        if self.nesterov { g.axpy(beta, m) } else { g.clone_from(m) }
     }
 
     /// g ← g + λx.
