@@ -39,6 +39,8 @@ fn surroundings(command: &mut Command) {
         ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
         ("RAYON_NUM_THREADS", "1"),
     ]);
+    // A graphics driver without it has an `error:` of its own to say.
+    command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
     command.stdin(Stdio::null());
 }
 
