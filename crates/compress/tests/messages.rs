@@ -4,10 +4,10 @@ mod common;
 
 use std::sync::Arc;
 
-use backburn_compress::payload::{Drawn, Sketch, Sparse, Values};
+use backburn_compress::payload::{Codebook, Drawn, Halves, Levels, LowRank, Powers, Sketch, Sparse, Sum, Values};
 use backburn_compress::{
-    Key, Layout, Memo, Message, Note, Payload, Scope, Source, Stream, Vector, WireError, decode_message,
-    encode_message, majority, mean, mean_at, mean_of_place, mean_of_senders, message_bytes,
+    AnyCompressor, Compressor, Key, Layout, Memo, Message, Note, Payload, Scope, Source, Stream, Unit, Update, Vector,
+    WireError, decode_message, encode_message, majority, mean, mean_at, mean_of_place, mean_of_senders, message_bytes,
 };
 use common::normal;
 
@@ -181,6 +181,115 @@ fn draws_of_other_counts_do_not_add_value_by_value() {
         let [x, y] = messages.map(|m| m.payloads[0].decode());
         let plain: Vec<f32> = x.iter().zip(&y).map(|(x, y)| (x + y) / 2.0).collect();
         assert_eq!(mean.payloads[0].decode(), plain, "{a:?} and {b:?}");
+    }
+}
+
+#[test]
+fn values_of_every_format_are_added_as_they_decode() {
+    // Pins the ones too that only messages of earlier versions bring.
+    let x: Vec<f32> = normal(130, 3).iter().map(|x| x + 2.5).collect();
+    let half = |x: &f32| half::f16::from_f32(*x);
+    let powers = Powers { scale: 3.0, codes: (0..130).map(|i| 2 * (120 + i % 7) + i % 2).collect() };
+    let levels: Vec<i8> = (0..130).map(|i| (i % 9 - 4) as i8).collect();
+    let all = [
+        Values::F32(x.clone()),
+        Values::F16(x.iter().map(half).collect()),
+        Values::Bf16(x.iter().map(|x| half::bf16::from_f32(*x)).collect()),
+        Values::Halves(Halves { exponent: -3, values: x.iter().map(half).collect() }),
+        Values::Codebook(Codebook::new(&x)),
+        Values::Powers(powers),
+        Values::Levels(Levels { most: 4, bucket: 50, steps: vec![0.5, 2.0, 0.25], levels }),
+    ];
+    let (base, a) = (normal(130, 4), -1.75);
+    for values in all {
+        let of = |i: usize| match &values {
+            Values::F32(v) => v[i],
+            Values::F16(v) => v[i].to_f32(),
+            Values::Bf16(v) => v[i].to_f32(),
+            Values::Halves(v) => v.values[i].to_f32() / 8.0,
+            Values::Codebook(v) => v.sizes[usize::from(v.levels[i])],
+            Values::Powers(v) => {
+                let size = 3.0 * 2f32.powi(i32::from(v.codes[i] / 2) - 127);
+                if v.codes[i] % 2 == 1 { -size } else { size }
+            }
+            Values::Levels(v) => f32::from(v.levels[i]) * v.steps[i / 50],
+        };
+        let dense = Payload::dense(values.clone());
+        let (mut y, mut z) = (base.clone(), base.clone());
+        dense.axpy(a, &mut y);
+        Payload::from(Sparse { len: 130, indices: (0..130).collect(), values: values.clone() }).axpy(a, &mut z);
+        for j in 0..130 {
+            let plain = base[j] + a * of(j);
+            assert!(
+                (y[j] - plain).abs() < 1e-5 && (z[j] - plain).abs() < 1e-5,
+                "{values:?}, {j}: {} or {}",
+                y[j],
+                z[j]
+            );
+        }
+        assert_eq!(dense.decode(), (0..130).map(of).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_was_said_twice_of_a_place_is_taken_off_twice() {
+    // Pins a last message whose parts overlap, as rounds of random-k do.
+    let part = |indices: &[u32], values: &[f32]| {
+        Payload::from(Sparse { len: 3000, indices: indices.to_vec(), values: Values::F32(values.to_vec()) })
+    };
+    let parts = vec![
+        part(&[1, 5, 1030], &[1.0, 2.0, -3.0]),
+        part(&[5, 1030, 2999], &[0.5, 4.0, 1.5]),
+        part(&[5, 7, 2047], &[0.25, -1.0, 8.0]),
+    ];
+    let (before, gradient) = (normal(3000, 1), normal(3000, 2));
+    for parts in [parts[..1].to_vec(), parts] {
+        let last = Payload::from(Sum { parts });
+        let mut p = before.clone();
+        let update = Update { last: Some(&last), decay: 0.5, gain: 0.25, gradient: &gradient };
+        Source::moving(&mut p, update).settle();
+        let said = last.decode();
+        for j in 0..3000 {
+            let plain = (before[j] - said[j]) * 0.5 + 0.25 * gradient[j];
+            assert!((p[j] - plain).abs() < 1e-5, "{j}: {} is not {plain}", p[j]);
+        }
+    }
+}
+
+#[test]
+fn means_of_matrices_of_low_rank_are_those_of_the_plain_products() {
+    // Longer than what is added at a time, so that rows are cut anywhere.
+    let (rows, columns) = (40, 70);
+    let layout = Layout::new(vec![("m".into(), vec![rows, columns])], Scope::Parameter, 0).unwrap();
+    let of = |seed| LowRank { rows, rank: 2, p: normal(2 * rows, seed), q: normal(2 * columns, seed + 9) };
+    let factors = [of(1), of(2)];
+    let messages = factors.clone().map(|f| [Arc::new(Payload::from(f))].into_iter().collect::<Message>());
+    let mean = mean(&[Some(&messages[0]), Some(&messages[1])], &layout).payloads[0].decode();
+    for (j, y) in mean.iter().enumerate() {
+        let (i, c) = (j / columns, j % columns);
+        let entry = |f: &LowRank| (0..2).map(|r| f.p[i * 2 + r] * f.q[r * columns + c]).sum::<f32>();
+        let plain = factors.iter().map(entry).sum::<f32>() / 2.0;
+        assert!((y - plain).abs() < 1e-5, "{j}: {y} is not {plain}");
+    }
+}
+
+#[test]
+fn buckets_are_rounded_by_draws_of_their_own() {
+    let x: Vec<f32> = normal(64, 5).into_iter().cycle().take(128).collect();
+    for form in ["qsgd:s=2,bucket=64", "terngrad:bucket=64", "qsgd:s=2,bucket=64,norm=max"] {
+        let c: AnyCompressor = form.parse().unwrap();
+        let unit = Unit::vector("v", 128);
+        let y = c.compress(Source::still(&x), &unit, &Key::new(1), &mut Memo::default()).decode();
+        assert_ne!(y[..64], y[64..], "{form}");
+        // A bucket's levels are those of its norm.
+        let norm = common::square(&x[..64]).sqrt() as f32;
+        let peak = x.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        let step = match form {
+            "terngrad:bucket=64" => peak,
+            "qsgd:s=2,bucket=64" => norm / 2.0,
+            _ => peak / 2.0,
+        };
+        assert!(y.iter().all(|y| (y / step - (y / step).round()).abs() < 1e-5), "{form}");
     }
 }
 
