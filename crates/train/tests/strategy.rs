@@ -22,14 +22,17 @@ fn train(algorithm: &str, out: &Path, epochs: usize, resume: Option<usize>) -> T
     train_as(None, algorithm, out, epochs, resume).map(|(model, _)| model)
 }
 
-/// As one of the ranks, where there is a transport; and what the metrics of each epoch say.
+/// Weights and batch statistics, and what the metrics of each epoch say.
+type Told = ((Vec<f32>, Vec<f32>), Vec<String>);
+
+/// As one of the ranks, where there is a transport.
 fn train_as(
     rank: Option<Threads>,
     algorithm: &str,
     out: &Path,
     epochs: usize,
     resume: Option<usize>,
-) -> Result<((Vec<f32>, Vec<f32>), Vec<String>), String> {
+) -> Result<Told, String> {
     let device = DeviceKind::Flex.device().unwrap().autodiff();
     let split = data::load("fashion-embedded", &Options::default()).unwrap();
     let images = split.train.subset(&(0..32).collect::<Vec<_>>());
