@@ -1,8 +1,9 @@
-//! `backburn bench compress` and `backburn bench step`.
+//! `backburn bench compress`, `backburn bench step` and `backburn bench round`.
 
 use backburn::DeviceKind;
-use backburn::prelude::{AnyCompressor, Scope};
-use backburn_bench::{Model, compress, step};
+use backburn::prelude::{AnyAlgorithm, AnyCompressor, Scope};
+use backburn::train::run::MemoryLimit;
+use backburn_bench::{Model, compress, round, step};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -50,6 +51,33 @@ enum Command {
         /// Compressors to measure, as `topk:0.01`; a selection where none is named.
         compressors: Vec<AnyCompressor>,
     },
+    /// Time a group's round as workers and coordinates grow, and its memory beside what is stated.
+    Round {
+        /// The method.
+        #[arg(long, default_value = "ef-sgd")]
+        algorithm: AnyAlgorithm,
+        /// Numbers of workers, all in this process.
+        #[arg(long, value_delimiter = ',', default_values_t = round::WORKERS.to_vec(), value_parser = positive)]
+        workers: Vec<usize>,
+        /// Numbers of coordinates.
+        #[arg(long, value_delimiter = ',', default_values_t = round::COORDINATES.to_vec(), value_parser = positive)]
+        coordinates: Vec<usize>,
+        /// How much memory a round may take, `available`, `none` or an amount as `1.5GB`: what needs more is refused.
+        #[arg(long, default_value = "available")]
+        memory: MemoryLimit,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+        /// Timed rounds of each; the median counts.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+        samples: u32,
+        /// Compressors to measure, as `topk:0.01`; a selection where none is named.
+        compressors: Vec<AnyCompressor>,
+    },
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{text}` is no number of 1 or more"))
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -82,6 +110,15 @@ pub fn bench(args: &Args) -> Result<(), Failure> {
                 options.compressors.clone_from(compressors);
             }
             listed(*json, |each| Ok(step::rows(&options, each)?), step::render)
+        }
+        Command::Round { algorithm, workers, coordinates, memory, json, samples, compressors } => {
+            let (algorithm, memory, samples) = (algorithm.clone(), *memory, *samples as usize);
+            let (workers, coordinates) = (workers.clone(), coordinates.clone());
+            let mut options = round::Options { algorithm, workers, coordinates, memory, samples, ..Default::default() };
+            if !compressors.is_empty() {
+                options.compressors.clone_from(compressors);
+            }
+            listed(*json, |each| Ok(round::rows(&options, each)?), round::render)
         }
     }
 }

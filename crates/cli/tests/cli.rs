@@ -49,6 +49,7 @@ fn refusals_name_what_is_allowed() {
         (vec!["reproduce", "all", "nope"], "counterexample-1"),
         (vec!["stability", "--steps", "0"], "steps must be at least 1"),
         (vec!["bench", "compress", "--samples", "0"], "0 is not in 1.."),
+        (vec!["bench", "round", "--workers", "4,0"], "is no number of 1 or more"),
         (vec!["train", "--compressor", "topk:0,1"], "`0,1` are two arguments, since a comma separates; write `0.1`"),
         (vec!["train", "--steps", "2", "--epochs", "100"], "'--steps <N>' cannot be used with '--epochs <N>'"),
         (vec!["train", "--steps", "0"], "0 is not in 1.."),

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use backburn_optim::SetupError;
+use backburn_compress::AnyCompressor;
+use backburn_optim::{AnyAlgorithm, SetupError};
 use burn::tensor::Device;
 
 use super::config::RunConfig;
@@ -96,12 +97,8 @@ impl Estimate {
     pub fn new(config: &RunConfig, split: &Split<Examples>, keeps: bool) -> Result<Self, EstimateError> {
         let (shape, classes) = (split.train.shape(), split.train.classes());
         let size = config.model.size(shape, classes, &Device::default())?;
-        let footprint = config.algorithm.footprint(&config.compressor)?;
+        let rounds = Self::of_rounds(&config.algorithm, &config.compressor, config.workers, size.parameters)?;
         let (n, d) = (config.workers as f64, 4.0 * size.parameters as f64);
-        let nodes = if config.algorithm.is_gossip() { n } else { 1.0 };
-        let states = d * (n * footprint.worker + nodes * footprint.shared);
-        // A gradient of each worker waits until all have one; a message is held with its places and values unpacked.
-        let exchange = n * d * (1.0 + 2.0 * footprint.said) + 2.0 * d;
         // Replicas with their moments, and how far each came.
         let replicas = config.inner_optimizer().map_or(0.0, |inner| n * d * (1.0 + inner.moments()));
         let activations = 4.0 * config.model.activations(shape, classes) as f64;
@@ -110,16 +107,35 @@ impl Estimate {
         // Shares and orders of them, each twice; and what every worker keeps of every parameter.
         let places = 40.0 * split.train.len() as f64 + n * (1000.0 + 300.0 * size.tensors as f64);
         let data = (split.train.bytes() + split.test.bytes()) as f64;
+        let states = rounds.parts[0].1;
         let kept = if keeps { 2.0 * (d + states + replicas) } else { 0.0 };
-        let parts = vec![
-            ("what methods keep", states),
+        let mut parts = rounds.parts;
+        parts.extend([
             ("replicas and their moments", replicas),
-            ("gradients and messages", exchange),
             ("the model and a pass through it", 3.0 * d + pass),
             ("data", data + places),
             ("a checkpoint", kept),
-        ];
+        ]);
         Ok(Self { parts })
+    }
+
+    /// Of rounds alone, of so many workers in one process on so many coordinates.
+    ///
+    /// # Errors
+    /// Where method and compressor do not go together.
+    pub fn of_rounds(
+        algorithm: &AnyAlgorithm,
+        compressor: &AnyCompressor,
+        workers: usize,
+        coordinates: usize,
+    ) -> Result<Self, SetupError> {
+        let footprint = algorithm.footprint(compressor)?;
+        let (n, d) = (workers as f64, 4.0 * coordinates as f64);
+        let nodes = if algorithm.is_gossip() { n } else { 1.0 };
+        let states = d * (n * footprint.worker + nodes * footprint.shared);
+        // A gradient of each worker waits until all have one; a message is held with its places and values unpacked.
+        let exchange = n * d * (1.0 + 2.0 * footprint.said) + 2.0 * d;
+        Ok(Self { parts: vec![("what methods keep", states), ("gradients and messages", exchange)] })
     }
 
     /// In all.
