@@ -8,10 +8,10 @@ use ::burn::optim::GradientsParams;
 use ::burn::tensor::{DType, Tensor, TensorData};
 use backburn_compress::{Layout, Vector};
 
+use crate::burn::data::{copy_into, tensor};
 use crate::burn::found::{Found, Path, find, track_path};
 use crate::burn::places::Places;
 use crate::burn::quietly::quietly;
-use crate::burn::weights::{copy_into, tensor};
 use crate::host::{Gradient, ModelError};
 
 impl Places {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use ::burn::module::{Module, ModuleVisitor, Param};
 use ::burn::tensor::{DType, Tensor};
 
+use crate::burn::data::copy_into;
 use crate::burn::found::{Found, Path, track_path};
 use crate::burn::places::Places;
-use crate::burn::weights::copy_into;
 use crate::host::{Change, Outgrown};
 
 /// Adding less than this moves no f32 beyond the largest: it is under half its last place.

@@ -1,6 +1,7 @@
 //! Hosts on Burn modules.
 
 pub mod batch_norm;
+mod data;
 mod device;
 mod ef_sgd_config;
 mod found;

@@ -7,8 +7,9 @@ use ::burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use ::burn::tensor::{Bool, Bytes, DType, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::burn::data::tensor;
 use crate::burn::found::{Path, track_path};
-use crate::burn::weights::{Ties, tensor};
+use crate::burn::weights::Ties;
 use crate::checkpoint::{Snapshot, SnapshotError};
 
 /// What a saved tensor is, in a text beside its vector.

@@ -8,10 +8,10 @@ use ::burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, State
 use ::burn::tensor::{DType, Device, Tensor, TensorData};
 use backburn_compress::{AnyCompressor, Fits, Layout, Scope, Vector};
 
+use crate::burn::data::{copy_into, into_vector};
 use crate::burn::held::outgrown;
 use crate::burn::probe::Probe;
 use crate::burn::taken::Weights;
-use crate::burn::weights::{copy_into, into_vector};
 use crate::checkpoint::Snapshot;
 use crate::host::{Change, Cluster, Decided, Given, Host, Outgrown, Reply, RoundError, SetupError};
 use crate::method::{Algorithm, AnyAlgorithm, Ask, Takes};

@@ -6,10 +6,10 @@
 use ::burn::tensor::{DType, Device, Shape, Tensor, TensorData, bf16, f16};
 use backburn_compress::{Payload, Vector};
 
-use crate::Change;
+use crate::burn::data::{copy_into, each, tensor};
 use crate::burn::device::is_host;
 use crate::burn::held::{Piece, holds, room_beside, room_of};
-use crate::burn::weights::{copy_into, each, tensor};
+use crate::host::Change;
 
 /// The weights of a tensor without autodiff.
 #[derive(Debug)]
