@@ -11,8 +11,10 @@ use crate::burn::device::is_host;
 use crate::burn::held::{Piece, holds, room_beside, room_of};
 use crate::host::Change;
 
-/// The weights of a tensor without autodiff.
+/// The weights of a tensor without autodiff. How large a tensor is by itself depends on the backends; one lives for a step,
+/// on the stack.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Weights<const D: usize> {
     /// f32.
     Floats(Taken<Vector>),
