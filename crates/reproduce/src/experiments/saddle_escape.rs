@@ -273,17 +273,17 @@ impl Experiment for SaddleEscape {
             }
             RESETS => {
                 let bowl = SparseNoise { dimension: 20, deviation: 0.0 };
-                Walk { problem: &bowl, x: vec![0.0; 20], gamma: 0.1, ..Walk::from(&curve, seed, steps) }
+                Walk { problem: &bowl, x: vec![0.0; 20], gamma: 0.1, ..Walk::from(curve, seed, steps) }
                     .run(out, |_| false)?;
             }
             FEEDBACK => {
                 let mut x = vec![0.0; D];
                 x[0] = 0.01;
                 let problem = Saddle { rattle: 1.0, ..SADDLE };
-                Walk { problem: &problem, x, ..Walk::from(&curve, seed, steps) }.run(out, |x| x[0].abs() >= 0.5)?;
+                Walk { problem: &problem, x, ..Walk::from(curve, seed, steps) }.run(out, |x| x[0].abs() >= 0.5)?;
             }
             _ => {
-                Walk::from(&curve, seed, steps).run(out, deep)?;
+                Walk::from(curve, seed, steps).run(out, deep)?;
             }
         }
         Ok(())
@@ -307,10 +307,10 @@ impl Experiment for SaddleEscape {
             let mut rows = Results::default();
             for ((seed, points), (_, others)) in own.iter().zip(&all) {
                 rows = rows.with_unfinished(points.iter().zip(others).map(|(own, all)| crate::record::Row {
-                    group: ACCURACY.into(),
-                    curve: curve.into(),
+                    group: ACCURACY,
+                    curve,
                     seed: *seed,
-                    metric: SENT.into(),
+                    metric: SENT,
                     x: own.0,
                     value: all.1 / own.1,
                 }));

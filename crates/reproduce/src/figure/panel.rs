@@ -117,7 +117,7 @@ impl Panel {
     ) -> Self {
         let lines = results.curves(group).into_iter().filter_map(|curve| {
             let points = change(line(&results.series(group, curve, metric)), curve);
-            (!points.is_empty()).then(|| Line { label: curve, marked: points.len() < 12, points })
+            (!points.is_empty()).then_some(Line { label: curve, marked: points.len() < 12, points })
         });
         Self { title: group.into(), x, y, lines: lines.collect() }
     }
