@@ -11,6 +11,8 @@ use backburn_train::lock::LockError;
 use backburn_train::models::ModelError;
 use backburn_train::run::RunError;
 
+use crate::record::{CurveName, GroupName};
+
 /// Why an experiment did not run or did not go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,12 +45,14 @@ pub enum ReproduceError {
         why: String,
     },
     /// One curve failed.
-    #[error("{experiment}, {curve}, seed {seed}: {source}")]
+    #[error("{experiment}, {group} / {curve}, seed {seed}: {source}")]
     Curve {
         /// The experiment.
         experiment: &'static str,
-        /// Group and name of the curve.
-        curve: String,
+        /// The curve's group.
+        group: GroupName,
+        /// Its name.
+        curve: CurveName,
         /// Its seed.
         seed: u64,
         /// Why.

@@ -30,8 +30,8 @@ pub use error::ReproduceError;
 pub use experiment::{About, Experiment, Scale, Setup, Table, Tuned, Tuning};
 pub use experiments::EXPERIMENTS;
 pub use record::{
-    Claim, Curve, Judging, Metric, Recorder, Results, Row, Seeds, Summary, Ticker, Verdict, is_due, judge, mean,
-    metric, quantile,
+    Claim, Curve, CurveName, GroupName, Judging, Metric, Recorder, Results, Row, Seeds, Summary, Ticker, Verdict,
+    is_due, judge, mean, metric, quantile,
 };
 pub use report::{CurveRecord, Manifest};
 pub use run::{Failed, Finished, Outcome, Request, redraw, reproduce};

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use backburn_optim::DeviceKind;
+use backburn_reproduce::metric::MEGABYTES_UP;
 use backburn_reproduce::{Claim, Manifest, Request, Results, Scale, Verdict, redraw, reproduce};
 use backburn_train::data::Options;
 
@@ -78,7 +79,7 @@ fn claims_of_unfinished_curves_are_undecided() {
     assert_eq!(manifest.commits.len(), 1);
     let results = Results::from_csv(&read(&folder.join("results.csv"))).unwrap();
     assert_eq!(results.finished(), results);
-    assert!(results.rows().iter().any(|row| row.metric == "megabytes up"), "bytes are recorded");
+    assert!(results.rows().iter().any(|row| row.metric == MEGABYTES_UP), "bytes are recorded");
 }
 
 #[test]

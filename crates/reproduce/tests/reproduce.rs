@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use backburn_optim::DeviceKind;
-use backburn_reproduce::{Claim, EXPERIMENTS, Outcome, Request, Results, Row, Scale, Verdict, redraw, reproduce};
+use backburn_reproduce::{Claim, CurveName, EXPERIMENTS, GroupName, Metric, Outcome, Request, Results, Row, Scale};
+use backburn_reproduce::{Verdict, redraw, reproduce};
 use backburn_train::data::Options;
 
 fn request(names: &[&str], out: &Path) -> Request {
@@ -60,8 +61,8 @@ fn a_changed_number_changes_the_verdict() {
     assert_eq!(before[stuck].verdict, Some(Verdict::Holds));
     let path = folder.join("results.csv");
     let mut rows = Results::from_csv(&read(&path)).unwrap().rows().to_vec();
-    let wanted =
-        |r: &&mut Row| r.curve == "signSGD" && r.metric == "smallest f(x)" && r.group == "two terms on the plane";
+    let (plane, sign) = (GroupName::new("two terms on the plane"), CurveName::new("signSGD"));
+    let wanted = |r: &&mut Row| r.group == plane && r.curve == sign && r.metric == Metric::new("smallest f(x)");
     rows.iter_mut().rfind(wanted).unwrap().value = 0.5;
     std::fs::write(&path, Results::new(rows).to_csv()).unwrap();
     let judged = redraw(name, out).unwrap();
@@ -98,7 +99,7 @@ fn figures_have_labelled_axes_and_a_legend() {
             }
         }
         for label in figure.labels() {
-            assert!(texts.contains(&escape(label)), "{name}: no legend of `{label}`");
+            assert!(texts.contains(&escape(label.name())), "{name}: no legend of `{label}`");
         }
         let numbers = texts.iter().filter(|t| t.parse::<f64>().is_ok()).count();
         assert!(numbers >= 4, "{name}: axes without marks");

@@ -25,8 +25,10 @@ use crate::record::{Claim, Curve, Recorder, Results};
 /// ```
 /// use backburn_reproduce::figure::{Axis, Figure, Panel};
 /// use backburn_reproduce::judge::Exact;
-/// use backburn_reproduce::{About, Claim, Curve, Experiment, Metric, Recorder, ReproduceError, Results, Setup};
+/// use backburn_reproduce::{About, Claim, Curve, CurveName, Experiment, GroupName, Metric, Recorder, ReproduceError, Results, Setup};
 ///
+/// const START: GroupName = GroupName::new("from 1");
+/// const HALVING: CurveName = CurveName::new("halving");
 /// const DISTANCE: Metric = Metric::new("distance");
 ///
 /// /// x ← x/2.
@@ -38,7 +40,7 @@ use crate::record::{Claim, Curve, Recorder, Results};
 ///     }
 ///
 ///     fn curves(&self, _: &Setup) -> Vec<Curve> {
-///         vec![Curve::new("from 1", "halving", "sgd", "identity", 0.5)]
+///         vec![Curve::new(START, HALVING, "sgd", "identity", 0.5)]
 ///     }
 ///
 ///     fn seeds(&self, _: &Setup) -> u64 {
@@ -49,7 +51,7 @@ use crate::record::{Claim, Curve, Recorder, Results};
 ///         vec![("steps", setup.scale.pick(10u64, 20, 20).to_string())]
 ///     }
 ///
-///     fn run(&self, curve: &Curve, _: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+///     fn run(&self, curve: &Curve, _: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
 ///         let (steps, mut x) = (setup.scale.pick(10u64, 20, 20), 1.0);
 ///         for step in 0..steps {
 ///             out.tick(step, steps)?;
@@ -60,12 +62,12 @@ use crate::record::{Claim, Curve, Recorder, Results};
 ///     }
 ///
 ///     fn claims(&self, results: &Results) -> Vec<Claim> {
-///         let last = results.last("from 1", "halving", DISTANCE);
+///         let last = results.last(START, HALVING, DISTANCE);
 ///         vec![Claim::about("x goes to 0", "folklore").part("", Exact::at_most("2^-10", 1e-3), last).judged()]
 ///     }
 ///
 ///     fn figure(&self, results: &Results) -> Figure {
-///         let panel = |group: &str| Panel::of(results, group, DISTANCE, Axis::linear("step"), Axis::log("x"));
+///         let panel = |group: GroupName| Panel::of(results, group, DISTANCE, Axis::linear("step"), Axis::log("x"));
 ///         Figure::of_groups(results, 1, panel)
 ///     }
 /// }
@@ -115,7 +117,7 @@ pub trait Experiment: Send + Sync {
     ///
     /// # Errors
     /// Where it cannot go on, or the user wants to stop.
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError>;
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError>;
 
     /// The claims, judged by the rows.
     fn claims(&self, results: &Results) -> Vec<Claim>;

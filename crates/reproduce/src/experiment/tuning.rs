@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Metric, Summary};
+use crate::record::{CurveName, GroupName, Metric, Summary};
 
 /// How step sizes are tuned.
 #[derive(Clone, Debug)]
@@ -35,9 +35,9 @@ impl Tuning {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuned {
     /// The curve's group.
-    pub group: String,
+    pub group: GroupName,
     /// Its name.
-    pub curve: String,
+    pub curve: CurveName,
     /// The step size chosen.
     pub lr: f64,
     /// Each step size tried with what it came to; none where it diverged.

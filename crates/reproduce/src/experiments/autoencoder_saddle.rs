@@ -15,7 +15,7 @@ use crate::record::judge::{Bound, Paired};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
 use crate::record::metric::{TEST_LOSS, TRAIN_LOSS};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary, mean};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary, mean};
 use crate::words::short;
 use backburn_train::data::{Images, Normalisation};
 use backburn_train::models::Autoencoder;
@@ -30,9 +30,10 @@ const FLAT: Metric = Metric::new("gradient norm on the plateau");
 const STEEP: Metric = Metric::new("largest gradient norm after the plateau");
 /// Loss at the plateau's middle over that at its end, smoothed.
 const FALLEN: Metric = Metric::new("loss at the middle of the plateau over the level");
-const QUIET: &str = "without noise";
-const NOISY: &str = "with noise";
-const GROUPS: [&str; 3] = ["uncompressed", "top-k", "random-k"];
+const QUIET: CurveName = CurveName::new("without noise");
+const NOISY: CurveName = CurveName::new("with noise");
+const RANDOM: GroupName = GroupName::new("random-k");
+const GROUPS: [GroupName; 3] = [GroupName::new("uncompressed"), GroupName::new("top-k"), RANDOM];
 /// Where the noise begins to fade, as a share of the run.
 const FADE: f64 = 0.6;
 /// Steps over which the gradient's norm is averaged.
@@ -86,9 +87,9 @@ impl AutoencoderSaddle {
     }
 
     /// Steps: 10 epochs, for random-k 100.
-    fn steps(setup: &Setup, group: &str) -> u64 {
+    fn steps(setup: &Setup, group: GroupName) -> u64 {
         let epoch = 60_000 / 64;
-        let random = group == "random-k";
+        let random = group == RANDOM;
         setup.scale.pick(6, if random { 4000 } else { 2000 }, if random { 100 * epoch } else { 10 * epoch })
     }
 }
@@ -106,10 +107,10 @@ impl Experiment for AutoencoderSaddle {
 
     fn curves(&self, setup: &Setup) -> Vec<Curve> {
         let compressors = ["identity", "topk:0.001", "randk:0.001"];
-        let pair = |(group, compressor): (&str, &str)| {
+        let pair = |(group, compressor): (GroupName, &str)| {
             [(QUIET, 0.0), (NOISY, Self::sigma(setup))].map(|(name, sigma)| Curve {
                 batch: setup.scale.pick(64, 16, 64),
-                cost: if group == "random-k" { 2.0 } else { 1.0 },
+                cost: if group == RANDOM { 2.0 } else { 1.0 },
                 setting: sigma,
                 ..Curve::new(group, name, "ef-sgd:outside", compressor, 0.1)
             })
@@ -124,7 +125,7 @@ impl Experiment for AutoencoderSaddle {
     fn settings(&self, setup: &Setup) -> Vec<(&'static str, String)> {
         vec![
             ("data", setup.image_set("mnist").into()),
-            ("steps", format!("{}, random-k {}", Self::steps(setup, ""), Self::steps(setup, "random-k"))),
+            ("steps", format!("{}, random-k {}", Self::steps(setup, GROUPS[0]), Self::steps(setup, RANDOM))),
             (
                 "noise",
                 format!(
@@ -150,7 +151,7 @@ impl Experiment for AutoencoderSaddle {
         list
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let split = setup.images("mnist")?;
         let [train, test] = [&split.train, &split.test].map(|i| i.clone().with_normalisation(Normalisation::unit(1)));
         let (train, test) = (train?, test?);
@@ -158,7 +159,7 @@ impl Experiment for AutoencoderSaddle {
         let model = Autoencoder::new(seed, &device);
         let weight = Self::weight(setup);
         let level = 0.8 * plateau(&train);
-        let steps = Self::steps(setup, &curve.group);
+        let steps = Self::steps(setup, curve.group);
         let every = (steps / 60).max(1);
         let epoch = |taken: u64| taken as f64 * curve.batch as f64 / train.len() as f64;
         let probe: Vec<usize> = (0..setup.scale.pick(200, 500, usize::MAX).min(test.len())).collect();
@@ -233,8 +234,8 @@ impl Experiment for AutoencoderSaddle {
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
         let source = format!("{ESCAPING}, Figure 2");
-        let of = |group: &str, curve: &str, metric| results.seeds(group, curve, metric, Summary::Last);
-        let shorter = |group: &'static str| {
+        let of = |group: GroupName, curve: CurveName, metric| results.seeds(group, curve, metric, Summary::Last);
+        let shorter = |group: GroupName| {
             Claim::about(format!("Noise shortens the plateau, {group}"), &source)
                 .part(
                     "with noise, and without",
@@ -243,10 +244,10 @@ impl Experiment for AutoencoderSaddle {
                 )
                 .judged()
         };
-        let each = |find: &dyn Fn(&str) -> Option<Seeds>| GROUPS.map(|group| (group.to_owned(), find(group)));
-        let steep = |group: &'static str| {
+        let each = |find: &dyn Fn(GroupName) -> Option<Seeds>| GROUPS.map(|group| (group, find(group)));
+        let steep = |group: GroupName| {
             let pair = of(group, NOISY, FLAT).zip(of(group, NOISY, STEEP));
-            (group.to_owned(), pair)
+            (group, pair)
         };
         let mut claims: Vec<Claim> = GROUPS.into_iter().map(shorter).collect();
         claims.push(
@@ -276,7 +277,9 @@ impl Experiment for AutoencoderSaddle {
             made = made.with(group, NOISY, FLAT, &steady(0.01)).with(group, NOISY, STEEP, &steady(0.1));
             made = made.with(group, QUIET, FALLEN, &steady(0.99));
         }
-        let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
+        let with = |group: GroupName, curve: CurveName, metric, values: &[f64]| {
+            made.clone().with(group, curve, metric, values)
+        };
         let mut list = vec![made.all_hold()];
         let claims = [
             "Noise shortens the plateau, uncompressed",

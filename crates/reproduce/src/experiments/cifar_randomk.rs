@@ -12,7 +12,7 @@ use crate::record::judge::{Bound, Exact, Paired};
 #[cfg(test)]
 use crate::record::made::{MADE_SEEDS, Made, Witness, steady, torn};
 use crate::record::metric::{MEGABYTES_UP, TEST_ACCURACY, TRAIN_LOSS};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 use crate::words::short;
 use backburn_train::data::Split;
 use backburn_train::models::ModelKind;
@@ -20,16 +20,16 @@ use backburn_train::models::ModelKind;
 pub(super) struct CifarRandomK;
 
 const WORKERS: usize = 10;
-const GROUP: &str = "ten workers of one class";
-const SHARES: [(&str, &str); 4] =
+const GROUP: GroupName = GroupName::new("ten workers of one class");
+const SHARES: [(CurveName, &str); 4] =
     [(FULL, "identity"), (TENTH, "randk:0.1"), (HUNDREDTH, "randk:0.01"), (THOUSANDTH, "randk:0.001")];
 /// Values that a worker has sent, the indices of random-k being known to all.
 const PARAMETERS: Metric = Metric::new("parameters sent by a worker");
 const STEPS: Metric = Metric::new("steps an epoch");
-const TENTH: &str = "10 %";
-const HUNDREDTH: &str = "1 %";
-const THOUSANDTH: &str = "0.1 %";
-const FULL: &str = "uncompressed";
+const TENTH: CurveName = CurveName::new("10 %");
+const HUNDREDTH: CurveName = CurveName::new("1 %");
+const THOUSANDTH: CurveName = CurveName::new("0.1 %");
+const FULL: CurveName = CurveName::new("uncompressed");
 const ERROR: &str = "test error, %";
 
 impl CifarRandomK {
@@ -57,7 +57,7 @@ impl CifarRandomK {
 
 /// By how many steps a curve is behind full SGD: it comes so much later to the training loss that full SGD has
 /// in the middle of the run; infinite where it does not come there.
-fn lag(results: &Results, curve: &str) -> Option<Seeds> {
+fn lag(results: &Results, curve: CurveName) -> Option<Seeds> {
     let full = results.series(GROUP, FULL, TRAIN_LOSS);
     let part = results.series(GROUP, curve, TRAIN_LOSS);
     let steps = results.seeds(GROUP, FULL, STEPS, Summary::Last)?.mean();
@@ -97,7 +97,7 @@ impl Experiment for CifarRandomK {
 
     fn curves(&self, setup: &Setup) -> Vec<Curve> {
         let lr = setup.scale.pick(0.02, 0.02, 0.1);
-        let curve = |(name, compressor): (&str, &str)| Curve {
+        let curve = |(name, compressor): (CurveName, &str)| Curve {
             workers: WORKERS,
             batch: Self::batch(setup),
             ..Curve::new(GROUP, name, "ef-sgd:outside", compressor, lr)
@@ -128,7 +128,7 @@ impl Experiment for CifarRandomK {
         }
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let split = Self::data(setup)?;
         let training = learner::Training {
             model: setup.scale.pick(ModelKind::ConvNet, ModelKind::ConvNet, ModelKind::ResNet34),
@@ -154,23 +154,22 @@ impl Experiment for CifarRandomK {
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
         let source = format!("{ESCAPING}, Figure 1");
-        let late = |curve: &str, metric| results.seeds(GROUP, curve, metric, Summary::Tail(0.5));
-        let loss = |curve: &str| late(curve, TRAIN_LOSS)?.over(&late(FULL, TRAIN_LOSS)?);
-        let worse = |curve: &str| {
+        let late = |curve: CurveName, metric| results.seeds(GROUP, curve, metric, Summary::Tail(0.5));
+        let loss = |curve: CurveName| late(curve, TRAIN_LOSS)?.over(&late(FULL, TRAIN_LOSS)?);
+        let worse = |curve: CurveName| {
             late(FULL, TEST_ACCURACY)?.with(&late(curve, TEST_ACCURACY)?, |full, part| 100.0 * (full - part))
         };
-        let sent = |curve: &str| {
-            let last = |curve: &str| results.seeds(GROUP, curve, MEGABYTES_UP, Summary::Last);
+        let sent = |curve: CurveName| {
+            let last = |curve: CurveName| results.seeds(GROUP, curve, MEGABYTES_UP, Summary::Last);
             Some(last(FULL)?.over(&last(curve)?)?.least())
         };
-        let as_fast = |curve: &'static str| {
+        let as_fast = |curve: CurveName| {
             Claim::about(format!("SGD with {curve} of the coordinates converges as fast as full SGD"), &source)
                 .part("", Bound::at_most("train loss of the second half over full SGD's", 1.15), loss(curve))
                 .judged()
         };
-        let behind = |(curve, ratio): (&'static str, f64)| {
-            (curve.to_owned(), lag(results, curve).map(|lag| lag.map(|steps| steps / ratio)))
-        };
+        let behind =
+            |(curve, ratio): (CurveName, f64)| (curve, lag(results, curve).map(|lag| lag.map(|steps| steps / ratio)));
         vec![
             as_fast(TENTH),
             as_fast(HUNDREDTH),
@@ -186,7 +185,7 @@ impl Experiment for CifarRandomK {
             Claim::about("The test error is about that of full SGD", &source)
                 .each(
                     &Bound::at_most("test error of the second half less full SGD's, in points", 3.0),
-                    [TENTH, HUNDREDTH].map(|curve| (curve.to_owned(), worse(curve))),
+                    [TENTH, HUNDREDTH].map(|curve| (curve, worse(curve))),
                 )
                 .judged(),
             Claim::about("With 0.1 % it is slower", &source)
@@ -221,12 +220,12 @@ impl Experiment for CifarRandomK {
                 .with(GROUP, curve, MEGABYTES_UP, &vec![megabytes; MADE_SEEDS as usize]);
         }
         made = made.path(GROUP, THOUSANDTH, TRAIN_LOSS, &[(1.0, 2.0), (2.0, 1.5), (3.0, 1.2), (4.0, 1.0)]);
-        let path = |curve: &str, late| made.clone().path(GROUP, curve, TRAIN_LOSS, &falling(late));
-        let mixed = |curve: &str, one: f64, other: f64| {
+        let path = |curve: CurveName, late| made.clone().path(GROUP, curve, TRAIN_LOSS, &falling(late));
+        let mixed = |curve: CurveName, one: f64, other: f64| {
             let of = |seed: u64| falling(if seed.is_multiple_of(2) { one } else { other }).to_vec();
             made.clone().paths(GROUP, curve, TRAIN_LOSS, (1..=MADE_SEEDS).map(|seed| (seed, of(seed))))
         };
-        let with = |curve: &str, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);
+        let with = |curve: CurveName, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);
         vec![
             made.all_hold(),
             path(TENTH, 0.9).fails("SGD with 10 %"),

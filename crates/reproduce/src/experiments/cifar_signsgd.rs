@@ -11,7 +11,7 @@ use crate::record::judge::{Bound, Paired};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
 use crate::record::metric::{TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 use backburn_train::data::Partition;
 use backburn_train::models::ModelKind;
 use backburn_train::run::RunConfig;
@@ -19,13 +19,12 @@ use backburn_train::session::Schedule;
 
 pub(super) struct CifarSignSgd;
 
-/// Groups are named by their batch, or so: ten workers.
-const ONE_CLASS: &str = "one class a worker";
+/// Of the group that is not named by its batch.
 const WORKERS: usize = 10;
 /// The setting of a curve by which a step size is tuned.
 const TUNING: f64 = 1.0;
-const SGDM: &str = "SGDM";
-const METHODS: [(&str, &str, &str); 4] = [
+const SGDM: CurveName = CurveName::new("SGDM");
+const METHODS: [(CurveName, &str, &str); 4] = [
     (SGDM, "sgd:momentum=0.9,weight-decay=0.0005", "identity"),
     (SCALED, "compressed-sgd:weight-decay=0.0005", "sign:scaled"),
     (SIGNM, "compressed-sgd:momentum=0.9,weight-decay=0.0005", "sign"),
@@ -100,32 +99,42 @@ fn every_task() -> impl Iterator<Item = &'static Task> {
     PAPER.iter().chain(&MEDIUM).chain(&SMALL)
 }
 
-fn group(task: &Task, batch: usize) -> String {
-    format!("{}, batch {batch}", task.name)
+fn group(task: &Task, batch: usize) -> GroupName {
+    format!("{}, batch {batch}", task.name).into()
 }
 
-/// The task that the rows are of, by their groups' names.
+fn one_class() -> GroupName {
+    format!("{}, one class a worker", SMALL[0].name).into()
+}
+
+impl Task {
+    fn has(&self, of: GroupName) -> bool {
+        self.batches.iter().any(|batch| of == group(self, *batch)) || self.name == SMALL[0].name && of == one_class()
+    }
+}
+
+/// The tasks that the rows are of.
 fn task_of(results: &Results) -> Vec<&'static Task> {
     let groups = results.groups();
-    every_task().filter(|t| groups.iter().any(|g| g.starts_with(t.name))).collect()
+    every_task().filter(|t| groups.iter().any(|g| t.has(*g))).collect()
 }
 
 /// The best mean test accuracy over seeds, as in the paper's tables.
-fn best(results: &Results, group: &str, curve: &str) -> Option<f64> {
+fn best(results: &Results, group: GroupName, curve: CurveName) -> Option<f64> {
     let line = crate::figure::line(&results.series(group, curve, TEST_ACCURACY));
     line.iter().map(|p| 100.0 * p.mean).max_by(f64::total_cmp)
 }
 
 /// How far a method's best test accuracy is below SGDM's, in points, seed by seed.
-fn gap(results: &Results, task: &Task, batch: usize, curve: &str) -> Option<Seeds> {
-    let best = |curve| results.seeds(&group(task, batch), curve, TEST_ACCURACY, Summary::Most);
+fn gap(results: &Results, task: &Task, batch: usize, curve: CurveName) -> Option<Seeds> {
+    let best = |curve| results.seeds(group(task, batch), curve, TEST_ACCURACY, Summary::Most);
     best(SGDM)?.with(&best(curve)?, |sgdm, other| 100.0 * (sgdm - other))
 }
 
 /// How far the best mean test accuracy over seeds is below SGDM's, as in the paper's tables.
-fn mean_gap(results: &Results, task: &Task, batch: usize, curve: &str) -> Option<f64> {
+fn mean_gap(results: &Results, task: &Task, batch: usize, curve: CurveName) -> Option<f64> {
     let group = group(task, batch);
-    Some(best(results, &group, SGDM)? - best(results, &group, curve)?)
+    Some(best(results, group, SGDM)? - best(results, group, curve)?)
 }
 
 impl CifarSignSgd {
@@ -134,7 +143,7 @@ impl CifarSignSgd {
     }
 
     fn config(curve: &Curve, seed: u64, setup: &Setup) -> Result<RunConfig, ReproduceError> {
-        let task = tasks(setup.scale).iter().find(|t| curve.group.starts_with(t.name));
+        let task = tasks(setup.scale).iter().find(|t| t.has(curve.group));
         Ok(RunConfig {
             model: task.map_or(ModelKind::ConvNet, |t| t.model),
             subset: if setup.scale == Scale::Medium { 0 } else { setup.scale.pick(100, 3000, 0) },
@@ -180,8 +189,8 @@ impl Experiment for CifarSignSgd {
             for ((name, algorithm, compressor), lr) in METHODS.into_iter().zip(task.lr) {
                 // A step sees 80 images.
                 let lr = lr * (8 * WORKERS) as f64 / 128.0;
-                let group = format!("{}, {ONE_CLASS}", task.name);
-                curves.push(Curve { workers: WORKERS, batch: 8, ..Curve::new(group, name, algorithm, compressor, lr) });
+                let curve = Curve::new(one_class(), name, algorithm, compressor, lr);
+                curves.push(Curve { workers: WORKERS, batch: 8, ..curve });
             }
         }
         curves
@@ -232,14 +241,14 @@ impl Experiment for CifarSignSgd {
     /// As A.3 has it: at batch 128 alone, with a constant step for half of the epochs; smaller batches take
     /// their share of it.
     fn tuned_by(&self, curve: &Curve) -> (Curve, f64) {
-        let task = every_task().find(|task| curve.group.starts_with(task.name));
-        let group = task.map_or_else(|| curve.group.clone(), |task| group(task, 128));
+        let task = every_task().find(|task| task.has(curve.group));
+        let group = task.map_or_else(|| curve.group, |task| group(task, 128));
         let leader = Curve { group, workers: 1, batch: 128, setting: TUNING, cost: 1.0, ..curve.clone() };
         (leader, (curve.workers * curve.batch) as f64 / 128.0)
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        let set = tasks(setup.scale).iter().find(|t| curve.group.starts_with(t.name)).map_or("cifar10", |t| t.set);
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
+        let set = tasks(setup.scale).iter().find(|t| t.has(curve.group)).map_or("cifar10", |t| t.set);
         let split = data(setup, set)?;
         let points = if setup.scale == Scale::Medium { 20 } else { setup.scale.pick(2, 5, 200) };
         let watch = Watch { points, train_accuracy: [Scale::Smoke, Scale::Paper].contains(&setup.scale) };
@@ -266,16 +275,15 @@ impl Experiment for CifarSignSgd {
         let worded = |claim: String| {
             if small { format!("On a small network, of which theory promises nothing: {claim}") } else { claim }
         };
-        let of =
-            |task: &Task, batch, curve, metric, summary| results.seeds(&group(task, batch), curve, metric, summary);
+        let of = |task: &Task, batch, curve, metric, summary| results.seeds(group(task, batch), curve, metric, summary);
         let everywhere: Vec<(&Task, usize)> =
             tasks.iter().flat_map(|task| task.batches.iter().map(move |batch| (*task, *batch))).collect();
-        let at = |task: &Task, batch: usize, what: &str| format!("{what}, {}", group(task, batch));
+        let at = |task: &Task, batch: usize, curve: CurveName| format!("{curve}, {}", group(task, batch));
         let train = |task: &Task, batch, one, other| {
             of(task, batch, one, TRAIN_LOSS, Summary::Mean).zip(of(task, batch, other, TRAIN_LOSS, Summary::Mean))
         };
         let faster = Paired::below("train loss over the run, the first's and the second's");
-        let larger = |curve: &'static str| {
+        let larger = |curve: CurveName| {
             Claim::about(worded(format!("EF-signSGD's gap to SGDM is smaller than {curve}'s")), &tables)
                 .each(
                     &Paired::below("points of best test accuracy below SGDM's, EF-signSGD's and the other's"),
@@ -288,14 +296,14 @@ impl Experiment for CifarSignSgd {
         };
         // One batch size has no ends.
         let shrinks = |task: &&&'static Task| task.batches.len() > 1;
-        let ends = |curve: &'static str, from: usize, to: usize| {
+        let ends = |curve: CurveName, from: usize, to: usize| {
             let pair = move |task: &&'static Task| {
                 let pair = gap(results, task, from, curve).zip(gap(results, task, to, curve));
                 (task.name.to_owned(), pair)
             };
             tasks.iter().filter(shrinks).map(pair).collect::<Vec<_>>()
         };
-        let grows = |curve: &'static str| {
+        let grows = |curve: CurveName| {
             Claim::about(worded(format!("The gap of {curve} grows as the batch shrinks")), &captions)
                 .each(&Paired::below("points below SGDM's, at batch 128 and at batch 8"), ends(curve, 128, 8))
                 .judged()
@@ -352,16 +360,15 @@ impl Experiment for CifarSignSgd {
             claims.retain(|claim| !claim.claim.contains("shrinks"));
         }
         if small {
-            let one_class = format!("{}, {ONE_CLASS}", SMALL[0].name);
-            let last = |group: &str, curve| results.seeds(group, curve, TRAIN_LOSS, Summary::Tail(0.4));
-            let pair = |group: &str, curve| last(group, EF).zip(last(group, curve));
+            let last = |group: GroupName, curve| results.seeds(group, curve, TRAIN_LOSS, Summary::Tail(0.4));
+            let pair = |group: GroupName, curve| last(group, EF).zip(last(group, curve));
             let lower = Paired::below("train loss of the last two epochs, EF-signSGD's and the other's");
             claims.push(
                 Claim::about(
                     "At batch 8 the scaled sign needs feedback: EF-signSGD's train loss is below scaled signSGD's",
                     &figures,
                 )
-                .part("", lower.clone(), pair(&group(&SMALL[0], 8), SCALED))
+                .part("", lower.clone(), pair(group(&SMALL[0], 8), SCALED))
                 .judged(),
             );
             claims.push(
@@ -369,7 +376,7 @@ impl Experiment for CifarSignSgd {
                     "With one class a worker signs need feedback: EF-signSGD's train loss is below the others'",
                     "ours, from Theorem I",
                 )
-                .each(&lower, [SCALED, SIGNM].map(|curve| (curve.to_owned(), pair(&one_class, curve))))
+                .each(&lower, [SCALED, SIGNM].map(|curve| (curve, pair(one_class(), curve))))
                 .judged(),
             );
         }
@@ -384,7 +391,7 @@ impl Experiment for CifarSignSgd {
             };
         }
         let task = &SMALL[0];
-        let one_class = format!("{}, {ONE_CLASS}", task.name);
+        let one_class = one_class();
         let [large, small] = [128, 8].map(|batch| group(task, batch));
         // Accuracy and train loss at batch 128, at batch 8, and train loss with one class a worker.
         let table = [
@@ -396,49 +403,51 @@ impl Experiment for CifarSignSgd {
         let mut made = Made::default();
         for (curve, accuracy, loss, small_accuracy, small_loss, of_class) in table {
             made = made
-                .with(&large, curve, TEST_ACCURACY, &[accuracy; 8])
-                .with(&small, curve, TEST_ACCURACY, &[small_accuracy; 8])
-                .with(&one_class, curve, TRAIN_LOSS, &steady(of_class));
+                .with(large, curve, TEST_ACCURACY, &[accuracy; 8])
+                .with(small, curve, TEST_ACCURACY, &[small_accuracy; 8])
+                .with(one_class, curve, TRAIN_LOSS, &steady(of_class));
             for metric in [TRAIN_LOSS, TEST_LOSS] {
-                made = made.with(&large, curve, metric, &steady(loss)).with(&small, curve, metric, &steady(small_loss));
+                made = made.with(large, curve, metric, &steady(loss)).with(small, curve, metric, &steady(small_loss));
             }
         }
-        let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
+        let with = |group: GroupName, curve: CurveName, metric, values: &[f64]| {
+            made.clone().with(group, curve, metric, values)
+        };
         vec![
             made.all_hold(),
-            with(&large, SCALED, TEST_ACCURACY, &steady(0.95))
+            with(large, SCALED, TEST_ACCURACY, &steady(0.95))
                 .fails(small_claim!("EF-signSGD's gap to SGDM is smaller than scaled signSGD's")),
-            with(&large, SCALED, TEST_ACCURACY, &torn(0.8, 0.98))
+            with(large, SCALED, TEST_ACCURACY, &torn(0.8, 0.98))
                 .undecided(small_claim!("EF-signSGD's gap to SGDM is smaller than scaled signSGD's")),
-            with(&small, SIGNM, TEST_ACCURACY, &steady(0.95))
+            with(small, SIGNM, TEST_ACCURACY, &steady(0.95))
                 .fails(small_claim!("EF-signSGD's gap to SGDM is smaller than signSGDM's")),
-            with(&small, SIGNM, TEST_ACCURACY, &torn(0.8, 0.99))
+            with(small, SIGNM, TEST_ACCURACY, &torn(0.8, 0.99))
                 .undecided(small_claim!("EF-signSGD's gap to SGDM is smaller than signSGDM's")),
-            with(&small, SCALED, TEST_ACCURACY, &steady(0.88)).fails(small_claim!("The gap of scaled signSGD grows")),
-            with(&small, SCALED, TEST_ACCURACY, &torn(0.7, 0.99))
+            with(small, SCALED, TEST_ACCURACY, &steady(0.88)).fails(small_claim!("The gap of scaled signSGD grows")),
+            with(small, SCALED, TEST_ACCURACY, &torn(0.7, 0.99))
                 .undecided(small_claim!("The gap of scaled signSGD grows")),
-            with(&small, SIGNM, TEST_ACCURACY, &steady(0.88)).fails(small_claim!("The gap of signSGDM grows")),
-            with(&small, SIGNM, TEST_ACCURACY, &torn(0.75, 0.96)).undecided(small_claim!("The gap of signSGDM grows")),
-            with(&small, EF, TEST_ACCURACY, &steady(0.85)).fails(small_claim!("EF-signSGD's gap decreases")),
-            with(&small, EF, TEST_ACCURACY, &torn(0.87, 0.92)).undecided(small_claim!("EF-signSGD's gap decreases")),
-            with(&large, EF, TEST_ACCURACY, &steady(0.85)).fails(small_claim!("EF-signSGD almost matches")),
-            with(&large, EF, TEST_ACCURACY, &torn(0.87, 0.91)).undecided(small_claim!("EF-signSGD almost matches")),
-            with(&large, EF, TRAIN_LOSS, &steady(0.25)).fails(small_claim!("EF-signSGD is faster than SGDM")),
-            with(&large, EF, TRAIN_LOSS, &torn(0.1, 0.29)).undecided(small_claim!("EF-signSGD is faster than SGDM")),
-            with(&small, EF, TRAIN_LOSS, &steady(0.4)).fails(small_claim!("EF-signSGD is faster than the other signs")),
-            with(&small, EF, TRAIN_LOSS, &torn(0.1, 0.49))
+            with(small, SIGNM, TEST_ACCURACY, &steady(0.88)).fails(small_claim!("The gap of signSGDM grows")),
+            with(small, SIGNM, TEST_ACCURACY, &torn(0.75, 0.96)).undecided(small_claim!("The gap of signSGDM grows")),
+            with(small, EF, TEST_ACCURACY, &steady(0.85)).fails(small_claim!("EF-signSGD's gap decreases")),
+            with(small, EF, TEST_ACCURACY, &torn(0.87, 0.92)).undecided(small_claim!("EF-signSGD's gap decreases")),
+            with(large, EF, TEST_ACCURACY, &steady(0.85)).fails(small_claim!("EF-signSGD almost matches")),
+            with(large, EF, TEST_ACCURACY, &torn(0.87, 0.91)).undecided(small_claim!("EF-signSGD almost matches")),
+            with(large, EF, TRAIN_LOSS, &steady(0.25)).fails(small_claim!("EF-signSGD is faster than SGDM")),
+            with(large, EF, TRAIN_LOSS, &torn(0.1, 0.29)).undecided(small_claim!("EF-signSGD is faster than SGDM")),
+            with(small, EF, TRAIN_LOSS, &steady(0.4)).fails(small_claim!("EF-signSGD is faster than the other signs")),
+            with(small, EF, TRAIN_LOSS, &torn(0.1, 0.49))
                 .undecided(small_claim!("EF-signSGD is faster than the other signs")),
-            with(&small, SCALED, TEST_LOSS, &steady(0.2)).fails(small_claim!("scaled signSGD gets worse")),
-            with(&small, SCALED, TEST_LOSS, &torn(0.2, 0.45)).undecided(small_claim!("scaled signSGD gets worse")),
-            with(&small, SCALED, TRAIN_LOSS, &steady(0.05)).fails("At batch 8"),
-            with(&small, SCALED, TRAIN_LOSS, &torn(0.0, 0.21)).undecided("At batch 8"),
-            with(&one_class, SIGNM, TRAIN_LOSS, &steady(0.1)).fails("With one class"),
-            with(&one_class, SIGNM, TRAIN_LOSS, &torn(0.0, 0.45)).undecided("With one class"),
+            with(small, SCALED, TEST_LOSS, &steady(0.2)).fails(small_claim!("scaled signSGD gets worse")),
+            with(small, SCALED, TEST_LOSS, &torn(0.2, 0.45)).undecided(small_claim!("scaled signSGD gets worse")),
+            with(small, SCALED, TRAIN_LOSS, &steady(0.05)).fails("At batch 8"),
+            with(small, SCALED, TRAIN_LOSS, &torn(0.0, 0.21)).undecided("At batch 8"),
+            with(one_class, SIGNM, TRAIN_LOSS, &steady(0.1)).fails("With one class"),
+            with(one_class, SIGNM, TRAIN_LOSS, &torn(0.0, 0.45)).undecided("With one class"),
         ]
     }
 
     fn figure(&self, results: &Results) -> Figure {
-        let panel = |g: &str, metric: Metric, y: &str| {
+        let panel = |g: GroupName, metric: Metric, y: &str| {
             let share = [TRAIN_ACCURACY, TEST_ACCURACY].contains(&metric);
             let panel = Panel::of(results, g, metric, Axis::linear("epoch"), Axis::linear(y));
             panel.mapped(|_, value| if share { 100.0 * value } else { value }).titled(format!("{g}: {metric}"))
@@ -463,9 +472,9 @@ impl Experiment for CifarSignSgd {
             // The smallest network has no row for a batch of 32.
             let rows = [128, 32, 8].iter().zip(task.published).filter(|(batch, _)| task.batches.contains(batch));
             let published: Vec<[f64; 4]> = rows.map(|row| row.1).collect();
-            let mut table = Table::new(title, &["batch", SGDM, SCALED, SIGNM, EF]);
+            let mut table = Table::new(title, &["batch", SGDM.name(), SCALED.name(), SIGNM.name(), EF.name()]);
             for (batch, published) in task.batches.iter().copied().zip(published) {
-                let sgdm = best(results, &group(task, batch), SGDM);
+                let sgdm = best(results, group(task, batch), SGDM);
                 let cell = |value: Option<f64>, published: f64| {
                     format!("{} ({published:.2})", value.map_or("–".into(), |v| format!("{v:.2}")))
                 };
@@ -495,7 +504,7 @@ mod tests {
         // What is claimed of shrinking batches has nothing to be judged by, and is left out.
         let mut made = Made::default();
         for curve in METHODS.map(|method| method.0) {
-            made = made.with(&curves[0].group, curve, TEST_ACCURACY, &[0.9; 5]);
+            made = made.with(curves[0].group, curve, TEST_ACCURACY, &[0.9; 5]);
         }
         let claims = CifarSignSgd.claims(&made.all_hold().results);
         assert_eq!(claims.len(), 5, "{claims:#?}");
@@ -507,13 +516,13 @@ mod tests {
         let setup = Setup::new(Scale::Paper, Options::default(), DeviceKind::Auto);
         let curves = CifarSignSgd.curves(&setup);
         assert_eq!(curves.len(), 24);
-        let curve = curves.iter().find(|c| c.group == "ResNet-18, CIFAR-100, batch 8" && c.name == SIGNM).unwrap();
+        let curve = curves.iter().find(|c| c.group == group(&PAPER[0], 8) && c.name == SIGNM).unwrap();
         assert!((curve.lr - 3.2e-4 / 16.0).abs() < 1e-12);
         let config = CifarSignSgd::config(curve, 1, &setup).unwrap();
         assert_eq!((config.model, config.epochs, config.batch, config.augment), (ModelKind::ResNet18, 200.0, 8, true));
         assert_eq!(config.schedule.drops, [0.5, 0.75]);
         let (leader, share) = CifarSignSgd.tuned_by(curve);
-        assert_eq!((leader.group.as_str(), leader.batch, share), ("ResNet-18, CIFAR-100, batch 128", 128, 1.0 / 16.0));
+        assert_eq!((leader.group.name(), leader.batch, share), ("ResNet-18, CIFAR-100, batch 128", 128, 1.0 / 16.0));
         let config = CifarSignSgd::config(&leader, 1, &setup).unwrap();
         assert_eq!((config.epochs, config.schedule.drops.len()), (100.0, 0));
         let config = CifarSignSgd::config(curve, 1, &setup).unwrap();

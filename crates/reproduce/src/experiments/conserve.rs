@@ -11,27 +11,27 @@ use crate::figure::{Axis, Figure, Panel};
 use crate::record::judge::{Bound, Exact};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Summary};
 use crate::words::short;
 
 pub(super) struct Conserve;
 
-const WHOLE: &str = "nothing happens";
-const RESUME: &str = "a resume";
-const RESIZE: &str = "four workers become three";
-const ABSENT: &str = "a worker is absent every third round";
+const WHOLE: GroupName = GroupName::new("nothing happens");
+const RESUME: GroupName = GroupName::new("a resume");
+const RESIZE: GroupName = GroupName::new("four workers become three");
+const ABSENT: GroupName = GroupName::new("a worker is absent every third round");
 
-const KEPT: &str = "all is kept";
-const NONE: &str = "no feedback";
-const DECAY: &str = "residual decays by 0.95";
-const SENDERS: &str = "divided by senders";
-const UNSAVED: &str = "residuals are not saved";
-const FIRST: &str = "the first rank's is saved alone";
-const LEAVES: &str = "who leaves takes its residual along";
-const DROPPED: &str = "what it came by is dropped";
+const KEPT: CurveName = CurveName::new("all is kept");
+const NONE: CurveName = CurveName::new("no feedback");
+const DECAY: CurveName = CurveName::new("residual decays by 0.95");
+const SENDERS: CurveName = CurveName::new("divided by senders");
+const UNSAVED: CurveName = CurveName::new("residuals are not saved");
+const FIRST: CurveName = CurveName::new("the first rank's is saved alone");
+const LEAVES: CurveName = CurveName::new("who leaves takes its residual along");
+const DROPPED: CurveName = CurveName::new("what it came by is dropped");
 
 /// (group, curve, method)
-const CURVES: [(&str, &str, &str); 12] = [
+const CURVES: [(GroupName, CurveName, &str); 12] = [
     (WHOLE, KEPT, PLAIN),
     (WHOLE, DECAY, "sparse-loco"),
     (WHOLE, SENDERS, "sparse-loco:decay=1,senders"),
@@ -152,7 +152,7 @@ impl Conserve {
     fn event(mut cluster: Cluster, curve: &Curve, seed: u64) -> Result<Cluster, ReproduceError> {
         let mut kept = vec![Vec::new(); WORKERS];
         residuals(&mut cluster, |worker, e| kept[worker] = e.as_slice().to_vec());
-        let workers = match curve.group.as_str() {
+        let workers = match curve.group {
             RESUME => WORKERS,
             RESIZE => WORKERS - 1,
             _ => return Ok(cluster),
@@ -162,7 +162,7 @@ impl Conserve {
         cluster = Self::cluster(curve, workers, seed)?;
         // Divides anew where n is another.
         cluster.load_from(&snapshot)?;
-        match curve.name.as_str() {
+        match curve.name {
             UNSAVED => residuals(&mut cluster, |_, e| e.scale(0.0)),
             FIRST => residuals(&mut cluster, |worker, e| e.scale(if worker == 0 { 1.0 } else { 0.0 })),
             LEAVES => residuals(&mut cluster, |worker, e| e.as_mut_slice().copy_from_slice(&kept[worker])),
@@ -188,7 +188,7 @@ impl Experiment for Conserve {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let of = |(group, name, method): (&str, &str, &str)| Curve {
+        let of = |(group, name, method): (GroupName, CurveName, &str)| Curve {
             workers: WORKERS,
             ..Curve::new(group, name, method, COMPRESSOR, 1.0)
         };
@@ -212,7 +212,7 @@ impl Experiment for Conserve {
         vec!["Not the published programs, but what each does to the residual, done to the same method here; DeMo's sign, after which x moves by no sum at all, is left out.".into()]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let rounds = Self::rounds(setup);
         let mut cluster = Self::cluster(curve, WORKERS, seed)?;
         let (deltas, missed) = (Deltas { seed }, vec![Vec::new(); WORKERS]);
@@ -250,12 +250,12 @@ impl Experiment for Conserve {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let of = |group: &str, curve: &str, summary| results.seeds(group, curve, LOST, summary);
+        let of = |group: GroupName, curve: CurveName, summary| results.seeds(group, curve, LOST, summary);
         let kept = [WHOLE, RESUME, RESIZE, ABSENT]
-            .map(|group| (group.to_owned(), of(group, KEPT, Summary::Most).map(|seeds| seeds.most())));
-        let loses = |claim: &str, source: String, least: f64, parts: &[(&str, &str)]| {
+            .map(|group| (group, of(group, KEPT, Summary::Most).map(|seeds| seeds.most())));
+        let loses = |claim: &str, source: String, least: f64, parts: &[(GroupName, CurveName)]| {
             let parts =
-                parts.iter().map(|(group, curve)| (format!("{group}: {curve}"), of(group, curve, Summary::Last)));
+                parts.iter().map(|(group, curve)| (format!("{group}: {curve}"), of(*group, *curve, Summary::Last)));
             let test = Bound::at_least("share that was neither taken nor is owed, at the end", least);
             Claim::about(claim, source).each(&test, parts).judged()
         };
@@ -302,10 +302,10 @@ impl Experiment for Conserve {
 
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
-        let made = CURVES.iter().fold(Made::default(), |made, (group, curve, _)| {
-            made.with(group, curve, LOST, &steady(if *curve == KEPT { 1e-7 } else { 0.3 }))
+        let made = CURVES.into_iter().fold(Made::default(), |made, (group, curve, _)| {
+            made.with(group, curve, LOST, &steady(if curve == KEPT { 1e-7 } else { 0.3 }))
         });
-        let with = |group: &str, curve: &str, values: &[f64]| made.clone().with(group, curve, LOST, values);
+        let with = |group: GroupName, curve: CurveName, values: &[f64]| made.clone().with(group, curve, LOST, values);
         let mut all = vec![made.all_hold(), with(RESIZE, KEPT, &steady(0.1)).fails("With all kept")];
         for (group, curve, claim, least) in [
             (WHOLE, NONE, "Without feedback", 0.2),

@@ -10,14 +10,14 @@ use crate::problems::BimodalLine;
 use crate::record::judge::{Bound, Equality, Exact};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Summary};
 
 pub(super) struct Counterexample1;
 
-const GROUP: &str = "x/4 on [-1, 1]";
-const WORKERS: &str = "four workers";
-const MEAN: &str = "signSGD, mean";
-const MOMENTUM: &str = "momentum 0.9, g = 124 once in 100";
+const GROUP: GroupName = GroupName::new("x/4 on [-1, 1]");
+const WORKERS: GroupName = GroupName::new("four workers");
+const MEAN: CurveName = CurveName::new("signSGD, mean");
+const MOMENTUM: GroupName = GroupName::new("momentum 0.9, g = 124 once in 100");
 const X: Metric = Metric::new("x");
 /// x over what it should be in the mean, early, while the interval's ends are far.
 const EARLY: Metric = Metric::new("x over its expectation");
@@ -62,7 +62,7 @@ impl Experiment for Counterexample1 {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let of = |group: &str, workers: usize, name: &str, algorithm: &str, compressor: &str| Curve {
+        let of = |group: GroupName, workers: usize, name: CurveName, algorithm: &str, compressor: &str| Curve {
             workers,
             ..Curve::new(group, name, algorithm, compressor, 0.01)
         };
@@ -100,7 +100,7 @@ impl Experiment for Counterexample1 {
         ]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let first = curve.lr;
         let lr = move |t: u64| first / ((t + 1) as f64).sqrt();
         let problem = if curve.group == MOMENTUM { BimodalLine::new(100) } else { BimodalLine::new(4) };
@@ -126,8 +126,8 @@ impl Experiment for Counterexample1 {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let late = |group: &str, curve: &str| results.seeds(group, curve, X, Summary::Tail(0.1));
-        let soon = |curve: &str| results.seeds(GROUP, curve, EARLY, Summary::Last);
+        let late = |group: GroupName, curve: CurveName| results.seeds(group, curve, X, Summary::Tail(0.1));
+        let soon = |curve: CurveName| results.seeds(GROUP, curve, EARLY, Summary::Last);
         let source = format!("{FIXES}, §3, Counterexample 1");
         let extends = format!("{FIXES}, §1, Our contributions");
         let low = || Bound::at_most("x over the last tenth", -0.8);
@@ -140,7 +140,7 @@ impl Experiment for Counterexample1 {
             Claim::about("signSGD ascends by gamma/8 a step in the mean, SGD descends by gamma/16", &source)
                 .each(
                     &Equality::within(format!("x at step {SOON} over its expectation"), 0.8, 1.2),
-                    [SIGN, SGD].map(|curve| (curve.into(), soon(curve))),
+                    [SIGN, SGD].map(|curve| (curve, soon(curve))),
                 )
                 .judged(),
             Claim::about("In one dimension EF-signSGD is SGD", &source)
@@ -170,10 +170,13 @@ impl Experiment for Counterexample1 {
     fn witnesses(&self) -> Vec<Witness> {
         let low = [(GROUP, SGD), (GROUP, EF), (WORKERS, EF), (MOMENTUM, SGD), (MOMENTUM, EF)];
         let high = [(GROUP, SIGN), (WORKERS, MEAN), (WORKERS, VOTE), (MOMENTUM, SIGNM)];
-        let made = low.iter().fold(Made::default(), |made, (group, curve)| made.with(group, curve, X, &steady(-0.9)));
-        let made = high.iter().fold(made, |made, (group, curve)| made.with(group, curve, X, &steady(0.9)));
-        let made = [SGD, SIGN].iter().fold(made, |made, c| made.with(GROUP, c, EARLY, &steady(1.0)));
-        let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
+        let made =
+            low.into_iter().fold(Made::default(), |made, (group, curve)| made.with(group, curve, X, &steady(-0.9)));
+        let made = high.into_iter().fold(made, |made, (group, curve)| made.with(group, curve, X, &steady(0.9)));
+        let made = [SGD, SIGN].into_iter().fold(made, |made, c| made.with(GROUP, c, EARLY, &steady(1.0)));
+        let with = |group: GroupName, curve: CurveName, metric, values: &[f64]| {
+            made.clone().with(group, curve, metric, values)
+        };
         vec![
             made.all_hold(),
             with(GROUP, SIGN, X, &steady(0.0)).fails("SGD approaches"),

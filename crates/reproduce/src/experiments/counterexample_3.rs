@@ -13,13 +13,13 @@ use crate::problems::LeastSquares;
 use crate::record::judge::Exact;
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary, is_due};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Summary, is_due};
 
 pub(super) struct Counterexample3;
 
-const PLANE: &str = "two terms on the plane";
-const WORKERS: &str = "two terms on the plane, five workers";
-const THEOREM: &str = "Theorem I";
+const PLANE: GroupName = GroupName::new("two terms on the plane");
+const WORKERS: GroupName = GroupName::new("two terms on the plane, five workers");
+const THEOREM: GroupName = GroupName::new("Theorem I");
 /// The dimensions of Theorem I, one drawn for each seed.
 const DIMENSIONS: std::ops::RangeInclusive<u32> = 2..=20;
 const LOSS: Metric = Metric::new("f(x)");
@@ -31,10 +31,10 @@ const DIMENSION: Metric = Metric::new("d");
 const EPSILON: f32 = 0.5;
 
 /// signSGD in its variants: each is told apart by its name.
-const SIGNS: [(&str, &str, &str); 3] = [
+const SIGNS: [(CurveName, &str, &str); 3] = [
     (SIGN, "compressed-sgd", "reference-sign"),
     (SCALED, "compressed-sgd", "reference-sign:scaled"),
-    ("signSGD, fixed step", "compressed-sgd", "reference-sign"),
+    (CurveName::new("signSGD, fixed step"), "compressed-sgd", "reference-sign"),
 ];
 
 /// Rows whose signs are those of one s or of −s, a solution, and a start.
@@ -106,12 +106,12 @@ impl Experiment for Counterexample3 {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let curve = |group: &str, name: &str, algorithm: &str, compressor: &str, lr: f64| {
+        let curve = |group: GroupName, name: CurveName, algorithm: &str, compressor: &str, lr: f64| {
             Curve::new(group, name, algorithm, compressor, lr)
         };
         let mut curves = vec![curve(PLANE, SGD, "sgd", "identity", 0.05)];
         curves.extend(
-            SIGNS[..2].iter().map(|(name, algorithm, compressor)| curve(PLANE, name, algorithm, compressor, 0.01)),
+            SIGNS[..2].iter().map(|(name, algorithm, compressor)| curve(PLANE, *name, algorithm, compressor, 0.01)),
         );
         curves.push(curve(PLANE, EF, "ef-sgd", "reference-sign:scaled", 0.05));
         let workers = [
@@ -121,8 +121,9 @@ impl Experiment for Counterexample3 {
         ];
         curves.extend(workers.map(|curve| Curve { workers: 5, ..curve }));
         curves.push(curve(THEOREM, SGD, "sgd", "identity", 0.2));
-        curves
-            .extend(SIGNS.iter().map(|(name, algorithm, compressor)| curve(THEOREM, name, algorithm, compressor, 0.1)));
+        curves.extend(
+            SIGNS.iter().map(|(name, algorithm, compressor)| curve(THEOREM, *name, algorithm, compressor, 0.1)),
+        );
         curves.push(curve(THEOREM, EF, "ef-sgd", "reference-sign:scaled", 0.2));
         curves
     }
@@ -145,7 +146,7 @@ impl Experiment for Counterexample3 {
         ]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let instance = Instance::of(curve, seed);
         let d = instance.signs.len();
         let problem = instance.problem(curve.workers);
@@ -179,16 +180,17 @@ impl Experiment for Counterexample3 {
         let source = format!("{FIXES}, §3, Counterexample 3");
         let extends = format!("{FIXES}, §1, Our contributions");
         let theorem = format!("{FIXES}, Theorem I");
-        let of = |group: &str, curve: &str, metric, summary| results.seeds(group, curve, metric, summary);
-        let least = |group: &str, curve: &str| of(group, curve, LEAST, Summary::Last).map(|seeds| seeds.least());
-        let last = |group: &str, curve: &str| of(group, curve, LOSS, Summary::Last).map(|seeds| seeds.most());
+        let of = |group: GroupName, curve: CurveName, metric, summary| results.seeds(group, curve, metric, summary);
+        let least =
+            |group: GroupName, curve: CurveName| of(group, curve, LEAST, Summary::Last).map(|seeds| seeds.least());
+        let last = |group: GroupName, curve: CurveName| of(group, curve, LOSS, Summary::Last).map(|seeds| seeds.most());
         let start = f64::from(8.0 * EPSILON * EPSILON);
         // Each step rounds x by 1e-7, as often up as down, and f falls along the line by no more than that.
         let never =
             Exact::at_least("smallest f(x_t) of all steps and seeds, f(x_0) = 2 less what steps round", start - 1e-3);
         let converges = Exact::at_most("largest last f(x_t) over seeds", 1e-6);
-        let nearest = |(curve, ..): (&'static str, &str, &str)| {
-            (curve.into(), of(THEOREM, curve, NEAREST, Summary::Last).map(|seeds| seeds.least()))
+        let nearest = |(curve, ..): (CurveName, &str, &str)| {
+            (curve, of(THEOREM, curve, NEAREST, Summary::Last).map(|seeds| seeds.least()))
         };
         vec![
             Claim::about("signSGD never improves on its start, whatever terms are drawn", &source)
@@ -225,12 +227,13 @@ impl Experiment for Counterexample3 {
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
         let made = [(PLANE, SIGN), (PLANE, SCALED), (WORKERS, SIGN), (WORKERS, VOTE)]
-            .iter()
+            .into_iter()
             .fold(Made::default(), |made, (group, curve)| made.with(group, curve, LEAST, &steady(2.1)));
-        let made = [PLANE, WORKERS].iter().fold(made, |made, group| made.with(group, EF, LOSS, &steady(1e-9)));
-        let made = SIGNS.iter().fold(made, |made, (curve, ..)| made.with(THEOREM, curve, NEAREST, &steady(1.1)));
+        let made = [PLANE, WORKERS].into_iter().fold(made, |made, group| made.with(group, EF, LOSS, &steady(1e-9)));
+        let made = SIGNS.into_iter().fold(made, |made, (curve, ..)| made.with(THEOREM, curve, NEAREST, &steady(1.1)));
         let made = made.with(THEOREM, EF, DISTANCE, &steady(1e-3));
-        let with = |group: &str, curve: &str, metric, value| made.clone().with(group, curve, metric, &steady(value));
+        let with =
+            |group: GroupName, curve: CurveName, metric, value| made.clone().with(group, curve, metric, &steady(value));
         vec![
             made.all_hold(),
             with(PLANE, SIGN, LEAST, 1.9).fails("signSGD never improves"),

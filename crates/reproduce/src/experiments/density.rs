@@ -15,15 +15,15 @@ use crate::record::judge::{Bound, Paired};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
 use crate::record::metric::TRAIN_LOSS;
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 use backburn_train::models::ModelKind;
 use backburn_train::session::{Schedule, Session};
 
 pub(super) struct Density;
 
-const GROUP: &str = "EF-signSGD, batch 128";
-const CONSTANT: &str = "fixed step";
-const DROPPED: &str = "step divided by 10";
+const GROUP: GroupName = GroupName::new("EF-signSGD, batch 128");
+const CONSTANT: CurveName = CurveName::new("fixed step");
+const DROPPED: CurveName = CurveName::new("step divided by 10");
 /// By layer, a mean over the epoch.
 const PLAIN: Metric = Metric::new("density of g");
 const CORRECTED: Metric = Metric::new("density of g + e");
@@ -59,7 +59,7 @@ impl Density {
         setup.scale == Scale::Paper
     }
 
-    fn steps(setup: &Setup, curve: &str) -> u64 {
+    fn steps(setup: &Setup, curve: CurveName) -> u64 {
         // 200 epochs of 50,000 images in batches of 128.
         setup.scale.pick(60, if curve == CONSTANT { 780 } else { 400 }, 78_125)
     }
@@ -109,7 +109,7 @@ impl Experiment for Density {
         list
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let split = setup.images("cifar10")?;
         let images = &split.train;
         let device = setup.device.device()?.autodiff();
@@ -118,7 +118,7 @@ impl Experiment for Density {
             true => Schedule::constant(curve.lr),
             false => Schedule { lr: curve.lr, ..Schedule::default() },
         };
-        let steps = Self::steps(setup, &curve.name);
+        let steps = Self::steps(setup, curve.name);
         let worker = Single::new(model, curve, Scope::Parameter, images.len(), seed, |look| {
             let batch = images.batch(&look.draw.indices, Self::augmented(setup).then_some(look.draw.key), &device);
             let loss = look.model.loss(batch.images, batch.targets);
@@ -191,7 +191,7 @@ impl Experiment for Density {
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
         let figure = format!("{FIXES}, Figure 2");
-        let of = |curve: &str, metric, summary| results.seeds(GROUP, curve, metric, summary);
+        let of = |curve: CurveName, metric, summary| results.seeds(GROUP, curve, metric, summary);
         let pair = |curve| of(curve, AFTER, Summary::Last).zip(of(curve, BEFORE, Summary::Last));
         let fall = pair(DROPPED).and_then(|(after, before): (Seeds, Seeds)| after.over(&before));
         vec![
@@ -247,7 +247,7 @@ impl Experiment for Density {
             .with(GROUP, CONSTANT, AFTER, &steady(0.15))
             .with(GROUP, DROPPED, BEFORE, &steady(0.15))
             .with(GROUP, DROPPED, AFTER, &steady(0.05));
-        let with = |curve: &str, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);
+        let with = |curve: CurveName, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);
         vec![
             made.all_hold(),
             with(CONSTANT, LONG, &steady(0.1)).fails("The density"),

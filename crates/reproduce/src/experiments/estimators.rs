@@ -1,7 +1,7 @@
 //! The estimators and compensations of ErrorCompensatedX, and what compresses the cells of its maps: by name, as text,
 //! and where their numbers are recorded.
 
-use crate::record::Metric;
+use crate::record::{GroupName, Metric};
 
 /// k/d.
 pub(super) const SHARES: [f64; 4] = [0.8, 0.6, 0.3, 0.1];
@@ -106,12 +106,12 @@ pub(super) enum Map {
 impl Map {
     pub const ALL: [Self; 3] = [Self::TopK, Self::RandomK, Self::Quantised];
 
-    pub fn group(self) -> &'static str {
-        match self {
+    pub fn group(self) -> GroupName {
+        GroupName::new(match self {
             Self::TopK => "quadratics",
             Self::RandomK => "quadratics, random-k",
             Self::Quantised => "quadratics, quantised",
-        }
+        })
     }
 
     pub fn strengths(self) -> &'static [f64] {

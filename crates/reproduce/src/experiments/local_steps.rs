@@ -15,27 +15,27 @@ use crate::record::judge::{Bound, Paired};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
 use crate::record::metric::{MEGABYTES_DOWN, MEGABYTES_UP, SECONDS_ON_LINK, TEST_LOSS};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 use crate::words::short;
 
 pub(super) struct LocalSteps;
 
-const GROUP: &str = "GPT on bytes";
+const GROUP: GroupName = GroupName::new("GPT on bytes");
 const LINK: &str = "100Mbit,20ms";
 
-const ADAMW: &str = "AdamW-DDP";
-const EF_SGD: &str = "EF-SGD, top-k 1 %";
-const DILOCO_H: &str = "DiLoCo";
-const SPARSE: &str = "SparseLoCo";
-const SPARSE_MUON: &str = "SparseLoCo, Muon inside, four times the steps";
-const DEMO_32: &str = "DeMo";
-const DION_4: &str = "Dion";
-const EF21_MUON: &str = "EF21-Muon, top-k 5 %";
-const ONE_BIT_ADAM: &str = "1-bit Adam";
+const ADAMW: CurveName = CurveName::new("AdamW-DDP");
+const EF_SGD: CurveName = CurveName::new("EF-SGD, top-k 1 %");
+const DILOCO_H: CurveName = CurveName::new("DiLoCo");
+const SPARSE: CurveName = CurveName::new("SparseLoCo");
+const SPARSE_MUON: CurveName = CurveName::new("SparseLoCo, Muon inside, four times the steps");
+const DEMO_32: CurveName = CurveName::new("DeMo");
+const DION_4: CurveName = CurveName::new("Dion");
+const EF21_MUON: CurveName = CurveName::new("EF21-Muon, top-k 5 %");
+const ONE_BIT_ADAM: CurveName = CurveName::new("1-bit Adam");
 
 /// A row of the table.
 struct Method {
-    name: &'static str,
+    name: CurveName,
     algorithm: &'static str,
     compressor: &'static str,
     /// H; 1 is a round at every step.
@@ -50,12 +50,12 @@ struct Method {
 }
 
 /// Speaks at every step.
-const fn each(name: &'static str, algorithm: &'static str, compressor: &'static str, lr: f64) -> Method {
+const fn each(name: CurveName, algorithm: &'static str, compressor: &'static str, lr: f64) -> Method {
     Method { name, algorithm, compressor, local: 1, times: 1, inner: None, lr, rest: 0.0 }
 }
 
 /// Step by themselves in between.
-const fn apart(name: &'static str, algorithm: &'static str, compressor: &'static str, lr: f64) -> Method {
+const fn apart(name: CurveName, algorithm: &'static str, compressor: &'static str, lr: f64) -> Method {
     Method { local: 30, ..each(name, algorithm, compressor, lr) }
 }
 
@@ -198,7 +198,7 @@ impl Experiment for LocalSteps {
         all
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let model = Self::model(setup);
         let split = setup.text(model.context().unwrap_or(1), Self::measured(setup))?;
         let (local, method) = (Self::local_steps(curve, setup), Self::method(curve));
@@ -222,10 +222,10 @@ impl Experiment for LocalSteps {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let of = |curve: &str, metric| results.seeds(GROUP, curve, metric, Summary::Last);
-        let ratio = |curve: &str, metric| of(curve, metric)?.over(&of(ADAMW, metric)?);
-        let saved = |curve: &str, metric| -> Option<Seeds> { of(ADAMW, metric)?.over(&of(curve, metric)?) };
-        let near = |curve: &'static str, source: String| {
+        let of = |curve: CurveName, metric| results.seeds(GROUP, curve, metric, Summary::Last);
+        let ratio = |curve: CurveName, metric| of(curve, metric)?.over(&of(ADAMW, metric)?);
+        let saved = |curve: CurveName, metric| -> Option<Seeds> { of(ADAMW, metric)?.over(&of(curve, metric)?) };
+        let near = |curve: CurveName, source: String| {
             Claim::about(format!("{curve} comes within 1 % of AdamW-DDP's validation loss after as many steps"), source)
                 .part("", Bound::at_most("validation loss over AdamW-DDP's", 1.01), ratio(curve, TEST_LOSS))
                 .judged()
@@ -260,7 +260,7 @@ impl Experiment for LocalSteps {
             )
             .each(
                 &Paired::below("seconds on the link"),
-                slower.map(|other| (other.to_owned(), of(SPARSE_MUON, SECONDS_ON_LINK).zip(of(other, SECONDS_ON_LINK)))),
+                slower.map(|other| (other, of(SPARSE_MUON, SECONDS_ON_LINK).zip(of(other, SECONDS_ON_LINK)))),
             )
             .judged(),
         ]
@@ -276,7 +276,7 @@ impl Experiment for LocalSteps {
                 .with(GROUP, name, MEGABYTES_UP, &steady(if local { 0.1 } else { 300.0 }))
                 .with(GROUP, name, SECONDS_ON_LINK, &steady(if local { 1.0 } else { 100.0 }));
         }
-        let with = |curve: &str, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);
+        let with = |curve: CurveName, metric, values: &[f64]| made.clone().with(GROUP, curve, metric, values);
         let mut all = vec![
             made.all_hold(),
             with(SPARSE_MUON, MEGABYTES_UP, &steady(0.3)).fails("It then has sent"),

@@ -12,7 +12,7 @@ use crate::record::made::{Made, Witness, steady, torn};
 #[cfg(test)]
 use crate::record::metric::MEGABYTES_UP;
 use crate::record::metric::SQUARED_GRADIENT;
-use crate::record::{Claim, Curve, Recorder, Results};
+use crate::record::{Claim, Curve, GroupName, Recorder, Results};
 use backburn_train::data::Partition;
 
 pub(super) struct LogisticBatch;
@@ -29,8 +29,8 @@ const SMALLEST: usize = 1;
 const LARGEST: usize = 64;
 const WORKERS: usize = 10;
 
-fn group(batch: usize) -> String {
-    format!("batch {batch}")
+fn group(batch: usize) -> GroupName {
+    format!("batch {batch}").into()
 }
 
 impl LogisticBatch {
@@ -90,25 +90,30 @@ impl Experiment for LogisticBatch {
         Some(Tuning::powers_of_two(-4, 3, SQUARED_GRADIENT))
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let data = logistic::Labelled::images(setup, "mnist")?;
         let length = Length { steps: Self::steps(setup, curve.batch), points: 20 };
         logistic::run(&data, Partition::ByClass, curve, seed, length, out)
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let late = |batch, method: Method| method.late(results, &group(batch));
+        let late = |batch, method: Method| method.late(results, group(batch));
         let source = format!("{MOMENTUM}, Experiment 1");
-        let below = |first: &str, second: &str| {
+        let below = |first: Method, second: Method| {
+            let (first, second) = (first.name(), second.name());
             Paired::below(format!("squared gradient norm over the last quarter, {first} and {second}"))
         };
         let gain = |batch| late(batch, Method::Ef21)?.over(&late(batch, Method::Sgdm)?);
         let at =
-            |batch: usize, method: Method| method.at(results, &group(batch), logistic::budget(results, &group(batch))?);
+            |batch: usize, method: Method| method.at(results, group(batch), logistic::budget(results, group(batch))?);
         let table = format!("{MOMENTUM}, table of complexities");
         let mut claims = vec![
             Claim::about("With one sample a step EF21-SGDM gets further than EF21-SGD", &source)
-                .part("", below("EF21-SGDM", "EF21-SGD").times(0.8), late(1, Method::Sgdm).zip(late(1, Method::Ef21)))
+                .part(
+                    "",
+                    below(Method::Sgdm, Method::Ef21).times(0.8),
+                    late(1, Method::Sgdm).zip(late(1, Method::Ef21)),
+                )
                 .judged(),
             Claim::about("EF21-SGD gains more from a larger batch than EF21-SGDM", &source)
                 .part(
@@ -120,7 +125,7 @@ impl Experiment for LogisticBatch {
             Claim::about("With one sample a step EF21-SGD2M gets as far as EF21-SGDM", &source)
                 .part(
                     "",
-                    below("EF21-SGD2M", "EF21-SGDM").times(1.25),
+                    below(Method::Sgd2m, Method::Sgdm).times(1.25),
                     late(1, Method::Sgd2m).zip(late(1, Method::Sgdm)),
                 )
                 .judged(),
@@ -128,7 +133,7 @@ impl Experiment for LogisticBatch {
                 "With one sample a step EF21-SGDM needs no more steps than SGD, at a hundredth of its bits",
                 &source,
             )
-            .part("", below("EF21-SGDM", "SGD").times(1.25), late(1, Method::Sgdm).zip(late(1, Method::Sgd)))
+            .part("", below(Method::Sgdm, Method::Sgd).times(1.25), late(1, Method::Sgdm).zip(late(1, Method::Sgd)))
             .judged(),
         ];
         claims.extend([Method::Ef14, Method::Neolithic, Method::Beer].map(|other| {
@@ -136,7 +141,7 @@ impl Experiment for LogisticBatch {
             let about =
                 format!("At batch {LARGEST}, where little noise is left, EF21-SGDM is ahead of {name} at equal bits");
             Claim::about(about, format!("{table}: communication"))
-                .part("", below("EF21-SGDM", name), at(LARGEST, Method::Sgdm).zip(at(LARGEST, other)))
+                .part("", below(Method::Sgdm, other), at(LARGEST, Method::Sgdm).zip(at(LARGEST, other)))
                 .judged()
         }));
         claims.push(
@@ -144,7 +149,7 @@ impl Experiment for LogisticBatch {
                 "With one sample a step EF21-SGDM is ahead of BEER at equal bits",
                 format!("{table}: samples"),
             )
-            .part("", below("EF21-SGDM", "BEER"), at(SMALLEST, Method::Sgdm).zip(at(SMALLEST, Method::Beer)))
+            .part("", below(Method::Sgdm, Method::Beer), at(SMALLEST, Method::Sgdm).zip(at(SMALLEST, Method::Beer)))
             .judged(),
         );
         claims.push(
@@ -154,7 +159,7 @@ impl Experiment for LogisticBatch {
             )
             .part(
                 "",
-                below("EF21-SGDM", "EF14-SGD").times(1.5),
+                below(Method::Sgdm, Method::Ef14).times(1.5),
                 at(SMALLEST, Method::Sgdm).zip(at(SMALLEST, Method::Ef14)),
             )
             .judged(),
@@ -165,7 +170,7 @@ impl Experiment for LogisticBatch {
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
         let put = |made: Made, batch: usize, method: Method, values: &[f64]| {
-            made.with(&group(batch), method.name(), SQUARED_GRADIENT, values)
+            made.with(group(batch), method.name(), SQUARED_GRADIENT, values)
         };
         let mut made = Made::default();
         for (batch, ..) in BATCHES {
@@ -175,7 +180,7 @@ impl Experiment for LogisticBatch {
                     _ => 1.0 + 2.0 / batch as f64,
                 };
                 made = put(made, batch, method, &steady(value)).with(
-                    &group(batch),
+                    group(batch),
                     method.name(),
                     MEGABYTES_UP,
                     &steady(1.0),
@@ -184,7 +189,7 @@ impl Experiment for LogisticBatch {
         }
         // At the budget none may be left out by its own rounding.
         for (method, batch) in Method::ALL.into_iter().flat_map(|method| [(method, SMALLEST), (method, LARGEST)]) {
-            made = made.with(&group(batch), method.name(), MEGABYTES_UP, &[1.0; 8]);
+            made = made.with(group(batch), method.name(), MEGABYTES_UP, &[1.0; 8]);
         }
         let with = |batch, method, values: &[f64]| put(made.clone(), batch, method, values);
         let mut witnesses = vec![
@@ -217,7 +222,7 @@ impl Experiment for LogisticBatch {
     }
 
     fn tables(&self, results: &Results) -> Vec<Table> {
-        let groups = BATCHES.map(|(batch, ..)| (group(batch), group(batch)));
+        let groups = BATCHES.map(|(batch, ..)| (group(batch).into(), group(batch)));
         vec![logistic::table(results, "Squared gradient norm over the last quarter".into(), &groups)]
     }
 }

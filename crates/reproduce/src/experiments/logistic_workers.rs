@@ -10,7 +10,7 @@ use crate::record::judge::Paired;
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
 use crate::record::metric::SQUARED_GRADIENT;
-use crate::record::{Claim, Curve, Recorder, Results};
+use crate::record::{Claim, Curve, GroupName, Recorder, Results};
 use backburn_train::data::{DataError, DataSet, Partition};
 
 pub(super) struct LogisticWorkers;
@@ -18,6 +18,7 @@ pub(super) struct LogisticWorkers;
 const WORKERS: [usize; 3] = [1, 10, 100];
 const STAND_IN: &str = "images";
 const REAL_SIM: &str = "real-sim";
+const SETS: [&str; 4] = ["w8a", "a9a", REAL_SIM, STAND_IN];
 
 /// k and d of a set, and for each n the exponents of two of the step sizes, which --tune chooses anew.
 fn preset(set: &str) -> (usize, f64, [Steps; 3]) {
@@ -29,8 +30,8 @@ fn preset(set: &str) -> (usize, f64, [Steps; 3]) {
     }
 }
 
-fn group(set: &str, n: usize) -> String {
-    format!("{set}, n = {n}")
+fn group(set: &str, n: usize) -> GroupName {
+    format!("{set}, n = {n}").into()
 }
 
 impl LogisticWorkers {
@@ -50,15 +51,15 @@ impl LogisticWorkers {
     }
 
     /// The sets that were run.
-    fn run_on(results: &Results) -> Vec<&str> {
-        let mut sets: Vec<&str> = results.groups().iter().filter_map(|g| g.split(", n = ").next()).collect();
-        sets.dedup();
-        sets
+    fn run_on(results: &Results) -> Vec<&'static str> {
+        let groups = results.groups();
+        SETS.into_iter().filter(|set| WORKERS.iter().any(|n| groups.contains(&group(set, *n)))).collect()
     }
 
-    /// The claims on one set.
-    fn judge(results: &Results, set: &str) -> [Claim; 4] {
-        let late = |n, method: Method| method.late(results, &group(set, n));
+    /// The claims on one set, or before any was run.
+    fn judge(results: &Results, set: Option<&str>) -> [Claim; 4] {
+        let late = |n, method: Method| method.late(results, group(set?, n));
+        let set = set.unwrap_or("any set");
         let source = format!("{MOMENTUM}, Experiment 2");
         let quarter = "squared gradient norm over the last quarter";
         let falls = Paired::below(format!("{quarter}, with 100 workers and with 1")).times(0.5);
@@ -88,7 +89,7 @@ impl LogisticWorkers {
             .each(
                 &falls,
                 [Method::Ef14, Method::Neolithic, Method::Sgd2m, Method::Sgd]
-                    .map(|method| (method.name().to_owned(), late(100, method).zip(late(1, method)))),
+                    .map(|method| (method.name(), late(100, method).zip(late(1, method)))),
             )
             .judged(),
         ]
@@ -166,8 +167,9 @@ impl Experiment for LogisticWorkers {
         Some(Tuning::powers_of_two(-4, 3, SQUARED_GRADIENT))
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        let set = curve.group.split(", n = ").next().unwrap_or_default();
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
+        let has = |set: &&str| curve.group == group(set, curve.workers);
+        let set = SETS.into_iter().find(has).expect("a curve of this experiment");
         let data = match logistic::Labelled::rows(setup, set)? {
             Some(data) => data,
             None if set == STAND_IN => logistic::Labelled::images(setup, "mnist")?,
@@ -182,18 +184,21 @@ impl Experiment for LogisticWorkers {
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
         let sets = Self::run_on(results);
-        let sets = if sets.is_empty() { vec!["any set"] } else { sets };
-        sets.into_iter().flat_map(|set| Self::judge(results, set)).collect()
+        match sets.is_empty() {
+            true => Self::judge(results, None).into(),
+            false => sets.into_iter().flat_map(|set| Self::judge(results, Some(set))).collect(),
+        }
     }
 
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
-        let set = "w8a";
+        let set = REAL_SIM;
         let put = |made: Made, n: usize, method: Method, values: &[f64]| {
-            made.with(&group(set, n), method.name(), SQUARED_GRADIENT, values)
+            made.with(group(set, n), method.name(), SQUARED_GRADIENT, values)
         };
         let mut made = Made::default();
-        for (n, method) in WORKERS.into_iter().flat_map(|n| Method::ALL.map(|method| (n, method))) {
+        let all = WORKERS.into_iter().flat_map(|n| Method::ALL.map(|method| (n, method)));
+        for (n, method) in all.filter(|(n, method)| method.needs() <= *n) {
             let value = if [Method::Ef21, Method::Beer].contains(&method) { 1.0 } else { 1.0 / n as f64 };
             made = put(made, n, method, &steady(value));
         }

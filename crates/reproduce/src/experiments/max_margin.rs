@@ -15,15 +15,15 @@ use crate::record::judge::{Bound, Exact, Paired};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
 use crate::record::metric::{TEST_LOSS, TRAIN_LOSS};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 
 pub(super) struct MaxMargin;
 
-const SUMMED: &str = "signSGDM, gradients summed";
-const RANDOM: &str = "random halves, majority +1";
-const BALANCED: &str = "balanced halves, majority +1";
-const MINUS: &str = "random halves, majority -1";
-const GROUPS: [&str; 3] = [RANDOM, BALANCED, MINUS];
+const SUMMED: CurveName = CurveName::new("signSGDM, gradients summed");
+const RANDOM: GroupName = GroupName::new("random halves, majority +1");
+const BALANCED: GroupName = GroupName::new("balanced halves, majority +1");
+const MINUS: GroupName = GroupName::new("random halves, majority -1");
+const GROUPS: [GroupName; 3] = [RANDOM, BALANCED, MINUS];
 const DISTANCE: Metric = Metric::new("distance to span");
 const ERROR: Metric = Metric::new("squared error norm");
 const BOUND: Metric = Metric::new("bound of Remark 10");
@@ -48,7 +48,7 @@ type Half = (Vec<Vec<f32>>, Vec<f32>);
 /// Half of the rows are for training, of which one label has the majority: which of them, decides where
 /// signSGD goes, and a sum of labels that is 0 is another story. Balanced, that is 52 to 48, and the test
 /// half is even.
-fn data(seed: u64, group: &str) -> [Half; 2] {
+fn data(seed: u64, group: GroupName) -> [Half; 2] {
     let mut random = Philox::new(Key { stream: Stream::MAX_MARGIN, ..Key::new(seed) }.draw());
     let (train, test) = loop {
         let mut labels: Vec<f32> = (0..POINTS)
@@ -171,7 +171,7 @@ impl Experiment for MaxMargin {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let curves = |group: &str| {
+        let curves = |group: GroupName| {
             [
                 Curve::new(group, SGD, "sgd", "identity", 0.25),
                 Curve::new(group, SIGN, "compressed-sgd", "reference-sign:scaled", 5.0),
@@ -192,7 +192,7 @@ impl Experiment for MaxMargin {
             ("steps", format!("{STEPS}; A+y after {}", Self::long(setup))),
             ("gradients", "full batch of the mean square".into()),
             ("step size", "that of the authors' program: fixed; half of theirs for SGD, signSGD and EF-signSGD, since their gradient is half of ours".into()),
-            (SIGN, "scaled by the mean magnitude, as in the authors' program; signSGDM is not".into()),
+            (SIGN.name(), "scaled by the mean magnitude, as in the authors' program; signSGDM is not".into()),
             ("balanced halves", "52 of y = +1 and 48 of -1 for training, 50 and 50 for tests".into()),
             ("sign(0)", "0".into()),
         ]
@@ -210,8 +210,8 @@ impl Experiment for MaxMargin {
         Some(Tuning::powers_of_two(-6, 4, TRAIN_LOSS))
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        let [train_half, test_half] = data(seed, &curve.group);
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
+        let [train_half, test_half] = data(seed, curve.group);
         let solution = least_norm(&train_half);
         let size = solution.iter().map(|x| x * x).sum::<f64>().sqrt();
         let mean_label = test_half.1.iter().map(|y| f64::from(*y)).sum::<f64>() / test_half.1.len() as f64;
@@ -272,19 +272,19 @@ impl Experiment for MaxMargin {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let of = |group: &str, curve: &str, metric, summary| results.seeds(group, curve, metric, summary);
-        let last = |group: &str, curve: &str, metric| of(group, curve, metric, Summary::Last);
-        let worst = |groups: &[&'static str], curve: &'static str, metric| -> Vec<(String, Option<f64>)> {
-            let most = |group: &str| of(group, curve, metric, Summary::Most).map(|seeds: Seeds| seeds.most());
-            groups.iter().map(|group| ((*group).to_owned(), most(group))).collect()
+        let of = |group: GroupName, curve: CurveName, metric, summary| results.seeds(group, curve, metric, summary);
+        let last = |group: GroupName, curve: CurveName, metric| of(group, curve, metric, Summary::Last);
+        let worst = |groups: &[GroupName], curve: CurveName, metric| -> Vec<(GroupName, Option<f64>)> {
+            let most = |group: GroupName| of(group, curve, metric, Summary::Most).map(|seeds: Seeds| seeds.most());
+            groups.iter().map(|group| (*group, most(*group))).collect()
         };
-        let both = |curves: &[&'static str], metric| -> Vec<(String, Option<Seeds>)> {
+        let both = |curves: &[CurveName], metric| -> Vec<(String, Option<Seeds>)> {
             let pairs = GROUPS.iter().flat_map(|group| curves.iter().map(move |curve| (*group, *curve)));
             pairs.map(|(group, curve)| (format!("{curve}, {group}"), last(group, curve, metric))).collect()
         };
         let figure = format!("{FIXES}, Figure 3");
         let section = format!("{FIXES}, §5.2");
-        let largest = |group: &str| of(group, EF, DISTANCE, Summary::Most);
+        let largest = |group: GroupName| of(group, EF, DISTANCE, Summary::Most);
         vec![
             Claim::about("In all cases the train loss quickly goes to 0", &section)
                 .each(
@@ -306,14 +306,14 @@ impl Experiment for MaxMargin {
                     ),
                     [SIGN, SIGNM].map(|curve| {
                         let least = of(BALANCED, curve, TEST_LOSS, Summary::Least);
-                        (curve.to_owned(), least.map(|seeds| seeds.least()))
+                        (curve, least.map(|seeds| seeds.least()))
                     }),
                 )
                 .judged(),
             Claim::about("On random halves the best test loss of signSGD and signSGDM is higher than 0.7", "the authors' program")
                 .each(
                     &Bound::at_least("smallest test loss over the steps", 0.7),
-                    [SIGN, SIGNM].map(|curve| (curve.to_owned(), of(RANDOM, curve, TEST_LOSS, Summary::Least))),
+                    [SIGN, SIGNM].map(|curve| (curve, of(RANDOM, curve, TEST_LOSS, Summary::Least))),
                 )
                 .judged(),
             Claim::about("signSGD's test loss is (1 - t)^2 - 4t(1 - t)y + 4t^2, t its first weight, y the mean test label", "by calculation, from A.6")
@@ -392,7 +392,9 @@ impl Experiment for MaxMargin {
                 .iter()
                 .fold(made, |m, metric| m.with(group, EF, *metric, &steady(0.5)));
         }
-        let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
+        let with = |group: GroupName, curve: CurveName, metric, values: &[f64]| {
+            made.clone().with(group, curve, metric, values)
+        };
         vec![
             made.all_hold(),
             with(RANDOM, SIGNM, TRAIN_LOSS, &steady(0.2)).fails("In all cases"),
@@ -430,7 +432,11 @@ impl Experiment for MaxMargin {
                     });
                 }
                 let label = if metric == DISTANCE { "squared distance to span" } else { metric.name() };
-                (!points.is_empty()).then(|| crate::figure::Line { label: label.into(), points, marked: false })
+                (!points.is_empty()).then(|| crate::figure::Line {
+                    label: CurveName::new(label),
+                    points,
+                    marked: false,
+                })
             });
             let bounds = Panel {
                 lines: lines.collect(),

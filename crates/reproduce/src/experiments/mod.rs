@@ -60,7 +60,8 @@ mod tests {
     use crate::error::ReproduceError;
     use crate::experiment::{Scale, Setup};
     use crate::record::made::Witness;
-    use crate::record::{Curve, Recorder, Row, Verdict};
+    use crate::record::metric::{TEST_ACCURACY, TRAIN_LOSS};
+    use crate::record::{Curve, CurveName, GroupName, Recorder, Results, Row, Verdict};
     use backburn_optim::DeviceKind;
     use backburn_train::data::Options;
 
@@ -78,7 +79,7 @@ mod tests {
                 assert!(!curves.is_empty() && experiment.seeds(&setup) > 0, "{}", about.name);
                 let mut seen = std::collections::HashSet::new();
                 for curve in &curves {
-                    assert!(seen.insert((&curve.group, &curve.name)), "{}: {curve:?} twice", about.name);
+                    assert!(seen.insert((curve.group, curve.name)), "{}: {curve:?} twice", about.name);
                     let algorithm = curve.algorithm.parse::<backburn_optim::AnyAlgorithm>();
                     assert!(algorithm.is_ok(), "{}: {algorithm:?}", about.name);
                     let compressor = crate::loops::vector::compressor(&curve.compressor);
@@ -132,9 +133,9 @@ mod tests {
         for experiment in EXPERIMENTS.iter().filter(|experiment| experiment.trains_a_model()) {
             let curve = Curve { lr: 1e30, ..experiment.curves(&setup).pop().unwrap() };
             let (rows, _) = rows(*experiment, &curve, u64::MAX);
-            let last = rows.iter().rfind(|row| row.metric == "train loss").unwrap();
+            let last = rows.iter().rfind(|row| row.metric == TRAIN_LOSS).unwrap();
             assert_eq!(last.value, f64::INFINITY, "{}", experiment.about().name);
-            let accuracy = rows.iter().rfind(|row| row.metric == "test accuracy");
+            let accuracy = rows.iter().rfind(|row| row.metric == TEST_ACCURACY);
             assert!(accuracy.is_none_or(|row| row.value <= 0.5), "{}", experiment.about().name);
         }
     }
@@ -168,10 +169,41 @@ mod tests {
         }
     }
 
+    /// Every curve that an experiment has, at any scale.
+    fn declared(experiment: &dyn Experiment) -> Vec<(GroupName, CurveName)> {
+        let curves = |scale| {
+            let setup = Setup::new(scale, Options { offline: true, ..Options::default() }, DeviceKind::Auto);
+            experiment.curves(&setup)
+        };
+        let scales = [Scale::Smoke, Scale::Small, Scale::Medium, Scale::Paper];
+        scales.into_iter().flat_map(curves).map(|curve| (curve.group, curve.name)).collect()
+    }
+
+    /// A misspelt reference would find no rows, and a curve would be missing without a word.
+    #[test]
+    fn claims_figures_and_tables_ask_for_declared_curves_alone() {
+        for experiment in EXPERIMENTS {
+            let declared = declared(*experiment);
+            for Witness { results, .. } in experiment.witnesses() {
+                for row in results.rows() {
+                    let (name, curve) = (experiment.about().name, (row.group, row.curve));
+                    assert!(
+                        declared.contains(&curve),
+                        "{name}: made-up rows of {curve:?}, which is none of {declared:?}"
+                    );
+                }
+                let results = results.declaring(&declared);
+                experiment.claims(&results);
+                experiment.figure(&results);
+                experiment.tables(&results);
+            }
+        }
+    }
+
     #[test]
     fn claims_and_figures_bear_no_rows_at_all() {
         for experiment in EXPERIMENTS {
-            let results = crate::record::Results::default();
+            let results = Results::default().declaring(&declared(*experiment));
             let claims = experiment.claims(&results);
             assert!(claims.iter().all(|c| c.verdict.is_none()), "{}: {claims:?}", experiment.about().name);
             experiment.figure(&results).draw().unwrap();

@@ -10,28 +10,28 @@ use crate::problems::SaddleNoise;
 use crate::record::judge::{Bound, Equality, Paired};
 #[cfg(test)]
 use crate::record::made::{MADE_SEEDS, Made, Witness, steady, torn};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 use crate::words::short;
 
 pub(super) struct MomentumRates;
 
 /// What is varied: a group each, with the number on the x axis.
-const ETA_MANY: &str = "eta, 100 workers, small step";
-const ETA_ONE: &str = "eta, one worker, step eta/4";
-const WORKERS: &str = "workers, step eta/4";
-const DELTA: &str = "top-1 of d coordinates, 100 workers";
-const IDEAL: &str = "eta, ideal form";
-const INIT: &str = "B_init";
-const BATCH: &str = "batch";
+const ETA_MANY: GroupName = GroupName::new("eta, 100 workers, small step");
+const ETA_ONE: GroupName = GroupName::new("eta, one worker, step eta/4");
+const WORKERS: GroupName = GroupName::new("workers, step eta/4");
+const DELTA: GroupName = GroupName::new("top-1 of d coordinates, 100 workers");
+const IDEAL: GroupName = GroupName::new("eta, ideal form");
+const INIT: GroupName = GroupName::new("B_init");
+const BATCH: GroupName = GroupName::new("batch");
 
-const SGD: &str = "SGD";
-const EF14: &str = "EF14-SGD";
-const NEOLITHIC: &str = "NEOLITHIC";
-const EF21: &str = "EF21-SGD";
-const BEER: &str = "BEER";
-const SGDM: &str = "EF21-SGDM";
-const SGD2M: &str = "EF21-SGD2M";
-const SGDM_IDEAL: &str = "EF21-SGDM-ideal";
+const SGD: CurveName = CurveName::new("SGD");
+const EF14: CurveName = CurveName::new("EF14-SGD");
+const NEOLITHIC: CurveName = CurveName::new("NEOLITHIC");
+const EF21: CurveName = CurveName::new("EF21-SGD");
+const BEER: CurveName = CurveName::new("BEER");
+const SGDM: CurveName = CurveName::new("EF21-SGDM");
+const SGD2M: CurveName = CurveName::new("EF21-SGD2M");
+const SGDM_IDEAL: CurveName = CurveName::new("EF21-SGDM-ideal");
 
 /// ‖∇f‖² over the second half.
 const FLOOR: Metric = Metric::new("late squared gradient norm");
@@ -62,7 +62,7 @@ fn bound(eta: f64, alpha: f64, n: usize) -> f64 {
 }
 
 /// The text of a method at this η.
-fn form(name: &str, eta: f64, b_init: usize) -> String {
+fn form(name: CurveName, eta: f64, b_init: usize) -> String {
     match name {
         EF14 => "ef-sgd".into(),
         NEOLITHIC => "neolithic:rounds=2".into(),
@@ -76,7 +76,7 @@ fn form(name: &str, eta: f64, b_init: usize) -> String {
 }
 
 /// The exponent a of value ~ x^a, seed by seed, by least squares on logarithms.
-fn exponents(results: &Results, group: &str, curve: &str, metric: Metric) -> Option<Seeds> {
+fn exponents(results: &Results, group: GroupName, curve: CurveName, metric: Metric) -> Option<Seeds> {
     let series = results.series(group, curve, metric);
     let slope = |points: &[(f64, f64)]| {
         let logs: Vec<(f64, f64)> = points.iter().map(|(x, value)| (x.ln(), value.ln())).collect();
@@ -101,7 +101,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(group: &str) -> Vec<Self> {
+    fn of(group: GroupName) -> Vec<Self> {
         let at = |x: f64, eta: f64, gamma: f64, workers: usize| {
             let problem = SaddleNoise { sigma: 1.0, planes: 1, batch: 1 };
             Self { x, eta, gamma, workers, problem, b_init: 1 }
@@ -136,14 +136,8 @@ fn length(setup: &Setup, gamma: f64, workers: usize) -> Length {
 }
 
 impl MomentumRates {
-    fn floor(
-        curve: &Curve,
-        place: &Place,
-        seed: u64,
-        setup: &Setup,
-        out: &mut Recorder<'_>,
-    ) -> Result<(), ReproduceError> {
-        let algorithm = form(&curve.name, place.eta, 1);
+    fn floor(curve: &Curve, place: &Place, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
+        let algorithm = form(curve.name, place.eta, 1);
         let at = Curve { algorithm, workers: place.workers, lr: place.gamma, ..curve.clone() };
         let mut start = vec![0.0; 2 * place.problem.planes];
         start[1] = -1.0;
@@ -162,7 +156,7 @@ impl MomentumRates {
         let floor = if last.is_empty() { f64::INFINITY } else { sum / f64::from(count) };
         let alpha = 1.0 / (2.0 * place.problem.planes as f64);
         out.record(FLOOR, place.x, floor);
-        if [SGDM, SGD2M, SGDM_IDEAL].contains(&curve.name.as_str()) {
+        if [SGDM, SGD2M, SGDM_IDEAL].contains(&curve.name) {
             out.record(SHARE, place.x, floor / bound(place.eta, alpha, place.workers));
         }
         if curve.name == BEER && curve.group == WORKERS {
@@ -177,14 +171,8 @@ impl MomentumRates {
         Ok(())
     }
 
-    fn early(
-        curve: &Curve,
-        place: &Place,
-        seed: u64,
-        setup: &Setup,
-        out: &mut Recorder<'_>,
-    ) -> Result<(), ReproduceError> {
-        let algorithm = form(&curve.name, place.eta, place.b_init);
+    fn early(curve: &Curve, place: &Place, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
+        let algorithm = form(curve.name, place.eta, place.b_init);
         let at = Curve { algorithm, lr: place.gamma, ..curve.clone() };
         let steps = (1.0 / place.eta).round() as u64;
         let repeats = setup.scale.pick(2, REPEATS, 10 * REPEATS);
@@ -222,12 +210,12 @@ impl Experiment for MomentumRates {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let of = |group: &str, name: &str| {
+        let of = |group: GroupName, name: CurveName| {
             let cost = Place::of(group).iter().map(Place::cost).sum::<f64>();
             let compressor = if name == SGD { "identity" } else { "topk:k=1" };
             Curve { cost, ..Curve::new(group, name, &form(name, ETA, 1), compressor, 1.0) }
         };
-        let groups: [(&str, &[&str]); 7] = [
+        let groups: [(GroupName, &[CurveName]); 7] = [
             (WORKERS, &[SGD, EF14, NEOLITHIC, EF21, BEER, SGDM, SGD2M]),
             (ETA_MANY, &[SGDM, SGD2M]),
             (DELTA, &[SGDM, SGD2M]),
@@ -236,7 +224,7 @@ impl Experiment for MomentumRates {
             (BATCH, &[EF21]),
             (INIT, &[SGDM, SGD2M]),
         ];
-        groups.into_iter().flat_map(|(group, names)| names.iter().map(move |name| of(group, name))).collect()
+        groups.into_iter().flat_map(|(group, names)| names.iter().map(move |name| of(group, *name))).collect()
     }
 
     fn seeds(&self, setup: &Setup) -> u64 {
@@ -259,14 +247,14 @@ impl Experiment for MomentumRates {
         vec!["The theorems are upper bounds with a constant that the poster hides: they are judged with the constant 1, which is less, on the instance of Theorem 1. The table's complexities are upper bounds too; what it says of n is judged as the dependence on n at a constant step.".into()]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        let places = Place::of(&curve.group);
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
+        let places = Place::of(curve.group);
         let total: f64 = places.iter().map(Place::cost).sum();
         let mut begun = 0.0;
         for place in places {
             out.part(begun / total, (begun + place.cost()) / total);
             begun += place.cost();
-            match curve.group.as_str() {
+            match curve.group {
                 INIT => Self::early(curve, &place, seed, setup, out)?,
                 _ => Self::floor(curve, &place, seed, setup, out)?,
             }
@@ -276,15 +264,15 @@ impl Experiment for MomentumRates {
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
         let cite = |place: &str| format!("{MOMENTUM}, {place}");
-        let share = |curve: &'static str| {
+        let share = |curve: CurveName| {
             [ETA_MANY, ETA_ONE, WORKERS, DELTA]
                 .map(|group| (format!("{group}, {curve}"), results.seeds(group, curve, SHARE, Summary::Most)))
         };
         let bounded = Bound::at_most("largest share of the bound, over the panel", 1.0);
-        let power = |group: &str, curve: &str| exponents(results, group, curve, FLOOR);
-        let with_n = |curve: &str| power(WORKERS, curve);
+        let power = |group: GroupName, curve: CurveName| exponents(results, group, curve, FLOOR);
+        let with_n = |curve: CurveName| power(WORKERS, curve);
         let falls = |what: &str| Bound::at_most(format!("exponent of {what}"), -0.8);
-        let last = |group: &str, curve: &str| results.seeds(group, curve, FLOOR, Summary::Last);
+        let last = |group: GroupName, curve: CurveName| results.seeds(group, curve, FLOOR, Summary::Last);
         let table = cite("table");
         vec![
             Claim::about(
@@ -307,10 +295,7 @@ impl Experiment for MomentumRates {
                 "Theorem 2: more coordinates to choose from raise the level by no more than 1/alpha^2",
                 cite("Theorem 2"),
             )
-            .each(
-                &Bound::at_most("exponent of d = 1/alpha", 2.0),
-                [SGDM, SGD2M].map(|name| (name.to_owned(), power(DELTA, name))),
-            )
+            .each(&Bound::at_most("exponent of d = 1/alpha", 2.0), [SGDM, SGD2M].map(|name| (name, power(DELTA, name))))
             .judged(),
             Claim::about("Theorem 3: double momentum does without eta^2 sigma^2/alpha", cite("Theorem 3"))
                 .part(
@@ -337,7 +322,7 @@ impl Experiment for MomentumRates {
                         -1.0 - AROUND,
                         -1.0 + AROUND,
                     ),
-                    [SGDM, SGD2M].map(|name| (name.to_owned(), exponents(results, INIT, name, EARLY))),
+                    [SGDM, SGD2M].map(|name| (name, exponents(results, INIT, name, EARLY))),
                 )
                 .judged(),
             Claim::about("Table, EF14-SGD: one sample a step is enough, and n workers divide the noise by n", &table)
@@ -380,8 +365,8 @@ impl Experiment for MomentumRates {
 
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
-        let xs = |group: &str| Place::of(group).into_iter().map(|place| place.x);
-        let law = |group: &str, a: f64, power: f64| -> Vec<(f64, f64)> {
+        let xs = |group: GroupName| Place::of(group).into_iter().map(|place| place.x);
+        let law = |group: GroupName, a: f64, power: f64| -> Vec<(f64, f64)> {
             xs(group).map(|x| (x, a * x.powf(power))).collect()
         };
         let mut made = Made::default();
@@ -405,14 +390,17 @@ impl Experiment for MomentumRates {
             .path(IDEAL, SGDM_IDEAL, FLOOR, &law(IDEAL, 1.0 / 30.0, 2.0))
             .path(BATCH, EF21, FLOOR, &law(BATCH, 0.004, -1.0))
             .with(WORKERS, BEER, APART, &steady(1e-6));
-        let path =
-            |group: &str, curve: &str, metric, a, power| made.clone().path(group, curve, metric, &law(group, a, power));
+        let path = |group: GroupName, curve: CurveName, metric, a, power| {
+            made.clone().path(group, curve, metric, &law(group, a, power))
+        };
         // One law with every other seed, another with the others.
-        let mixed = |group: &str, curve: &str, metric, a: f64, powers: [f64; 2]| {
+        let mixed = |group: GroupName, curve: CurveName, metric, a: f64, powers: [f64; 2]| {
             let of = |seed: u64| law(group, a, powers[(seed % 2) as usize]);
             made.clone().paths(group, curve, metric, (1..=MADE_SEEDS).map(|seed| (seed, of(seed))))
         };
-        let value = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
+        let value = |group: GroupName, curve: CurveName, metric, values: &[f64]| {
+            made.clone().with(group, curve, metric, values)
+        };
         vec![
             made.all_hold(),
             value(DELTA, SGDM, SHARE, &steady(1.5)).fails("Theorem 2: EF21-SGDM"),
@@ -460,7 +448,8 @@ impl Experiment for MomentumRates {
 
     fn tables(&self, results: &Results) -> Vec<Table> {
         let mut table = Table::new("Exponents, means over seeds", &["panel", "of", "method", "exponent", "last value"]);
-        for (group, curve) in results.groups().iter().flat_map(|g| results.curves(g).into_iter().map(move |c| (*g, c)))
+        for (group, curve) in
+            results.groups().into_iter().flat_map(|g| results.curves(g).into_iter().map(move |c| (g, c)))
         {
             let metric = if group == INIT { EARLY } else { FLOOR };
             let told = |seeds: Option<Seeds>| seeds.map_or("–".into(), |seeds| short(seeds.mean()));
@@ -474,7 +463,7 @@ impl Experiment for MomentumRates {
 
 impl MomentumRates {
     /// What is on a panel's x axis.
-    fn axis(group: &str) -> &'static str {
+    fn axis(group: GroupName) -> &'static str {
         match group {
             WORKERS => "n",
             DELTA => "d = 1/alpha",

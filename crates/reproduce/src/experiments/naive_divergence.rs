@@ -10,17 +10,17 @@ use crate::problems::{ThreeWorkers, square};
 use crate::record::judge::Exact;
 #[cfg(test)]
 use crate::record::made::{Made, Witness};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary, is_due};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Summary, is_due};
 use crate::words::short;
 
 pub(super) struct NaiveDivergence;
 
 /// As published, and with terms ⟨b_i, x⟩ that add up to 0, so that workers' gradients do not vanish where f's does.
-const PLAIN: &str = "as published";
-const SHIFTED: &str = "with linear terms";
-const NAIVE: &str = "compressed SGD";
-const EF14: &str = "EF14-SGD";
-const EF21: &str = "EF21-SGD";
+const PLAIN: GroupName = GroupName::new("as published");
+const SHIFTED: GroupName = GroupName::new("with linear terms");
+const NAIVE: CurveName = CurveName::new("compressed SGD");
+
+const EF21: CurveName = CurveName::new("EF21-SGD");
 /// ‖x_t‖/‖x₀‖.
 const SIZE: Metric = Metric::new("distance to the solution over the first");
 /// The largest relative distance of a coordinate of x_t to the closed form, so far.
@@ -34,12 +34,12 @@ const ROUNDS: [usize; 3] = [1, 2, 3];
 /// f is ½·7/6 strongly convex along x₀.
 const GROWTH: f64 = 11.0 / 6.0;
 
-fn ef14(share: u32) -> String {
-    format!("{EF14}, step size {}", GAMMA / f64::from(share))
+fn ef14(share: u32) -> CurveName {
+    format!("EF14-SGD, step size {}", GAMMA / f64::from(share)).into()
 }
 
-fn neolithic(rounds: usize) -> String {
-    format!("NEOLITHIC, {rounds} rounds")
+fn neolithic(rounds: usize) -> CurveName {
+    format!("NEOLITHIC, {rounds} rounds").into()
 }
 
 impl NaiveDivergence {
@@ -65,15 +65,15 @@ impl Experiment for NaiveDivergence {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let of = |group: &str, name: &str, algorithm: &str, lr: f64| Curve {
+        let of = |group: GroupName, name: CurveName, algorithm: &str, lr: f64| Curve {
             workers: 3,
             cost: 1.0 / lr,
             ..Curve::new(group, name, algorithm, "topk:k=1", lr)
         };
         let mut curves = vec![of(PLAIN, NAIVE, "compressed-sgd", GAMMA), of(PLAIN, EF21, "ef21-sgd", GAMMA)];
         curves.push(of(SHIFTED, EF21, "ef21-sgd", GAMMA));
-        curves.extend(SHARES.map(|share| of(SHIFTED, &ef14(share), "ef-sgd", GAMMA / f64::from(share))));
-        curves.extend(ROUNDS.map(|r| of(SHIFTED, &neolithic(r), &format!("neolithic:rounds={r}"), GAMMA)));
+        curves.extend(SHARES.map(|share| of(SHIFTED, ef14(share), "ef-sgd", GAMMA / f64::from(share))));
+        curves.extend(ROUNDS.map(|r| of(SHIFTED, neolithic(r), &format!("neolithic:rounds={r}"), GAMMA)));
         curves
     }
 
@@ -94,7 +94,7 @@ impl Experiment for NaiveDivergence {
         vec!["At the solution of the published example every worker's gradient is 0, and there EF14-SGD converges too; the linear terms make workers differ.".into()]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let problem = ThreeWorkers { shifted: curve.group == SHIFTED };
         let length = Self::length(curve, setup);
         let each = Length { points: length.steps, ..length };
@@ -115,11 +115,11 @@ impl Experiment for NaiveDivergence {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let of = |group: &str, curve: &str, metric, summary| {
+        let of = |group: GroupName, curve: CurveName, metric, summary| {
             results.seeds(group, curve, metric, summary).map(|seeds| seeds.most())
         };
-        let size = |group: &str, curve: &str| of(group, curve, SIZE, Summary::Tail(0.25));
-        let [all, fourth, sixteenth] = SHARES.map(|share| size(SHIFTED, &ef14(share)));
+        let size = |group: GroupName, curve: CurveName| of(group, curve, SIZE, Summary::Tail(0.25));
+        let [all, fourth, sixteenth] = SHARES.map(|share| size(SHIFTED, ef14(share)));
         let cite = |place: &str| format!("{MOMENTUM}, {place}");
         let ratio = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
         let proportion = || Exact::within("ratio of the late distances, at a fourth of the step size", 0.125, 0.5);
@@ -161,7 +161,7 @@ impl Experiment for NaiveDivergence {
             .each(
                 &Exact::at_most("ratio of the late distances, with a round more", 0.8),
                 ROUNDS.windows(2).map(|pair| {
-                    let found = ratio(size(SHIFTED, &neolithic(pair[1])), size(SHIFTED, &neolithic(pair[0])));
+                    let found = ratio(size(SHIFTED, neolithic(pair[1])), size(SHIFTED, neolithic(pair[0])));
                     (format!("{} rounds", pair[1]), found)
                 }),
             )
@@ -177,20 +177,21 @@ impl Experiment for NaiveDivergence {
             .with(PLAIN, EF21, SIZE, &[1e-7])
             .with(SHIFTED, EF21, SIZE, &[1e-7]);
         for share in SHARES {
-            made = made.with(SHIFTED, &ef14(share), SIZE, &[0.04 / f64::from(share)]);
+            made = made.with(SHIFTED, ef14(share), SIZE, &[0.04 / f64::from(share)]);
         }
         for rounds in ROUNDS {
-            made = made.with(SHIFTED, &neolithic(rounds), SIZE, &[0.1f64.powi(rounds as i32)]);
+            made = made.with(SHIFTED, neolithic(rounds), SIZE, &[0.1f64.powi(rounds as i32)]);
         }
-        let with = |group: &str, curve: &str, metric, value| made.clone().with(group, curve, metric, &[value]);
+        let with =
+            |group: GroupName, curve: CurveName, metric, value| made.clone().with(group, curve, metric, &[value]);
         vec![
             made.all_hold(),
             with(PLAIN, NAIVE, OFF, 0.1).fails("Without feedback"),
             with(PLAIN, NAIVE, SIZE, 0.5).fails("Without feedback"),
             with(PLAIN, EF21, SIZE, 0.5).fails("EF21-SGD converges where"),
             with(SHIFTED, EF21, SIZE, 0.5).fails("EF21-SGD converges for"),
-            with(SHIFTED, &ef14(16), SIZE, 1e-7).fails("EF14-SGD"),
-            with(SHIFTED, &neolithic(2), SIZE, 0.2).fails("NEOLITHIC"),
+            with(SHIFTED, ef14(16), SIZE, 1e-7).fails("EF14-SGD"),
+            with(SHIFTED, neolithic(2), SIZE, 0.2).fails("NEOLITHIC"),
         ]
     }
 
@@ -203,7 +204,8 @@ impl Experiment for NaiveDivergence {
     fn tables(&self, results: &Results) -> Vec<Table> {
         let mut table =
             Table::new("Distance to the solution over the last quarter", &["f", "method", "share of the first"]);
-        for (group, curve) in results.groups().iter().flat_map(|g| results.curves(g).into_iter().map(move |c| (*g, c)))
+        for (group, curve) in
+            results.groups().into_iter().flat_map(|g| results.curves(g).into_iter().map(move |c| (g, c)))
         {
             let late = results.tail(group, curve, SIZE, 0.25).map_or("–".into(), short);
             table.rows.push(vec![group.into(), curve.into(), late]);

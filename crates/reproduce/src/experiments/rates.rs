@@ -14,15 +14,15 @@ use crate::problems::{Problem, SumOfMagnitudes, Wells};
 use crate::record::judge::{Bound, Equality, Exact, Paired};
 #[cfg(test)]
 use crate::record::made::{MADE_SEEDS, Made, Witness, steady};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 use crate::words::short;
 
 pub(super) struct Rates;
 
-const SMOOTH: &str = "smooth, not convex";
-const UNBIASED: &str = "smooth, unbiased quantisation";
-const KINKED: &str = "convex, not smooth";
-const MESSAGE: &str = "a message of VGG-19";
+const SMOOTH: GroupName = GroupName::new("smooth, not convex");
+const UNBIASED: GroupName = GroupName::new("smooth, unbiased quantisation");
+const KINKED: GroupName = GroupName::new("convex, not smooth");
+const MESSAGE: GroupName = GroupName::new("a message of VGG-19");
 /// Over the steps; theorems bound the least, or that of the mean x, which are less.
 const GRADIENT: Metric = Metric::new("mean squared gradient norm");
 const GAP: Metric = Metric::new("mean f(x_t) - f*");
@@ -36,13 +36,18 @@ const SAVED: Metric = Metric::new("bits of 32-bit floats over bits");
 /// d.
 const D: usize = 50;
 const NOISE: f32 = 1.0;
-const PLAIN: &str = "QSGD, no feedback";
-const FED: &str = "QSGD/k, feedback";
+const PLAIN: CurveName = CurveName::new("QSGD, no feedback");
+const FED: CurveName = CurveName::new("QSGD/k, feedback");
 /// random-k with δ = k/d over almost two decades.
-const DELTAS: [(&str, usize); 4] = [("delta = 0.5", 25), ("delta = 0.2", 10), ("delta = 0.06", 3), ("delta = 0.02", 1)];
+const DELTAS: [(CurveName, usize); 4] = [
+    (CurveName::new("delta = 0.5"), 25),
+    (CurveName::new("delta = 0.2"), 10),
+    (CurveName::new("delta = 0.06"), 3),
+    (CurveName::new("delta = 0.02"), 1),
+];
 /// Of these the excess over SGD stands out of what a run's noise is.
-const FEW: [&str; 2] = ["delta = 0.06", "delta = 0.02"];
-const TOP: &str = "top-1";
+const FEW: [CurveName; 2] = [DELTAS[2].0, DELTAS[3].0];
+const TOP: CurveName = CurveName::new("top-1");
 /// E‖U(x)‖² ≤ k‖x‖² of QSGD with one level: k = 1 + √d.
 const K: f64 = 8.071_067_811_865_476;
 
@@ -85,7 +90,7 @@ fn start() -> Vec<f32> {
 
 /// Theorem II, or Remark 5's form of it for an unbiased compressor; without feedback the standard analysis
 /// with k times the variance.
-fn smooth_bound(name: &str, delta: f64, steps: u64) -> f64 {
+fn smooth_bound(name: CurveName, delta: f64, steps: u64) -> f64 {
     let (l, sigma, gamma) = (Wells::SMOOTHNESS, PROBLEM.second_moment(), gamma(steps));
     let first = 2.0 * PROBLEM.loss(0, &start()) / (gamma * (steps + 1) as f64);
     match name {
@@ -101,7 +106,7 @@ fn kinked_bound(delta: f64, steps: u64) -> f64 {
 }
 
 /// The exponent a of a seed's values ~ T^a by least squares on logarithms; not a number where one is not positive.
-fn exponents(results: &Results, group: &str, curve: &str, metric: Metric) -> Option<Seeds> {
+fn exponents(results: &Results, group: GroupName, curve: CurveName, metric: Metric) -> Option<Seeds> {
     let series = results.series(group, curve, metric);
     let slope = |points: &[(f64, f64)]| {
         let logs: Vec<(f64, f64)> = points.iter().map(|(t, v)| (t.ln(), v.ln())).collect();
@@ -114,27 +119,26 @@ fn exponents(results: &Results, group: &str, curve: &str, metric: Metric) -> Opt
 }
 
 /// A curve's values less SGD's of the same seed and T.
-fn excess(results: &Results, group: &str, curve: &str, metric: Metric) -> Option<Results> {
+fn excess(results: &Results, group: GroupName, curve: CurveName, metric: Metric) -> Option<Results> {
     let sgd = results.series(group, SGD, metric);
     let mut rows = Vec::new();
     for (seed, points) in results.series(group, curve, metric) {
         let others = &sgd.iter().find(|(other, _)| *other == seed)?.1;
         for (x, value) in points {
             let other = others.iter().find(|point| point.0 == x)?.1;
-            let (group, curve) = (group.to_owned(), curve.to_owned());
-            rows.push(crate::record::Row { group, curve, seed, metric: EXCESS.into(), x, value: value - other });
+            rows.push(crate::record::Row { group, curve, seed, metric: EXCESS, x, value: value - other });
         }
     }
     (!rows.is_empty()).then(|| Results::new(rows))
 }
 
-fn excess_exponents(results: &Results, group: &str, curve: &str, metric: Metric) -> Option<Seeds> {
+fn excess_exponents(results: &Results, group: GroupName, curve: CurveName, metric: Metric) -> Option<Seeds> {
     exponents(&excess(results, group, curve, metric)?, group, curve, EXCESS)
 }
 
 impl Rates {
     /// One round of EF-signSGD on a network's layers: what it sent against what the paper says.
-    fn message(curve: &Curve, seed: u64, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn message(curve: &Curve, seed: u64, out: &mut Recorder) -> Result<(), ReproduceError> {
         let layout = Layout::new(layers(), Scope::Parameter, 0)?;
         let said: f64 = layers().iter().map(|(_, shape)| shape.iter().product::<usize>() as f64 + 32.0).sum();
         let floats = 32.0 * layout.len() as f64;
@@ -170,7 +174,7 @@ impl Experiment for Rates {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let of = |group: &str, name: &str, algorithm: &str, compressor: &str, delta: f64| Curve {
+        let of = |group: GroupName, name: CurveName, algorithm: &str, compressor: &str, delta: f64| Curve {
             setting: delta,
             ..Curve::new(group, name, algorithm, compressor, 1.0)
         };
@@ -210,7 +214,7 @@ impl Experiment for Rates {
         vec!["The paper proves the rates and does not draw them; the functions are ours. Means over the steps are shown, which the proofs bound too: the theorems state what is less, the smallest gradient and f of the mean x.".into()]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         if curve.group == MESSAGE {
             return Self::message(curve, seed, out);
         }
@@ -240,7 +244,7 @@ impl Experiment for Rates {
             )?;
             let mean = if count == steps + 1 { sum / count as f64 } else { f64::INFINITY };
             let bound = match smooth {
-                true => smooth_bound(&curve.name, curve.setting, steps),
+                true => smooth_bound(curve.name, curve.setting, steps),
                 false => kinked_bound(curve.setting, steps),
             };
             out.record(metric, steps as f64, mean);
@@ -256,16 +260,14 @@ impl Experiment for Rates {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let share = |group: &'static str, names: &[&'static str]| -> Vec<(String, Option<Seeds>)> {
-            names.iter().map(|name| ((*name).to_owned(), results.seeds(group, name, SHARE, Summary::Most))).collect()
+        let share = |group: GroupName, names: &[CurveName]| -> Vec<(CurveName, Option<Seeds>)> {
+            names.iter().map(|name| (*name, results.seeds(group, *name, SHARE, Summary::Most))).collect()
         };
-        let all: Vec<&str> = DELTAS.iter().map(|delta| delta.0).chain([TOP]).collect();
-        let last = |group: &str, curve: &str, metric| results.seeds(group, curve, metric, Summary::Last);
+        let all: Vec<CurveName> = DELTAS.iter().map(|delta| delta.0).chain([TOP]).collect();
+        let last = |group: GroupName, curve: CurveName, metric| results.seeds(group, curve, metric, Summary::Last);
         let cite = |place: &str| format!("{FIXES}, {place}");
         let bounded = Bound::at_most("largest share of the theorem's bound, over T", 1.0);
-        let few = |group: &'static str, metric| {
-            FEW.map(|name| (name.to_owned(), excess_exponents(results, group, name, metric)))
-        };
+        let few = |group: GroupName, metric| FEW.map(|name| (name, excess_exponents(results, group, name, metric)));
         vec![
             Claim::about(
                 "Theorem II: the squared gradient norm stays below its bound, for every delta and T",
@@ -292,8 +294,8 @@ impl Experiment for Rates {
                 .each(
                     &Bound::at_most("at the largest T, ratio to SGD", 1.25),
                     DELTAS[..2].iter().map(|(name, _)| {
-                        let ratio = last(SMOOTH, name, GRADIENT).and_then(|ef| ef.over(&last(SMOOTH, SGD, GRADIENT)?));
-                        ((*name).to_owned(), ratio)
+                        let ratio = last(SMOOTH, *name, GRADIENT).and_then(|ef| ef.over(&last(SMOOTH, SGD, GRADIENT)?));
+                        (*name, ratio)
                     }),
                 )
                 .judged(),
@@ -383,14 +385,16 @@ impl Experiment for Rates {
         {
             made = made.with(group, name, SHARE, &steady(0.2)).with(group, name, OWED, &steady(0.2));
         }
-        made = [PLAIN, FED].iter().fold(made, |made, name| made.with(UNBIASED, name, SHARE, &steady(0.2)));
+        made = [PLAIN, FED].into_iter().fold(made, |made, name| made.with(UNBIASED, name, SHARE, &steady(0.2)));
         made = made.with(MESSAGE, EF, BITS, &steady(1.0005)).with(MESSAGE, EF, SAVED, &steady(31.9));
         made = made.with(MESSAGE, EF, BITS, &[1.0005]).with(MESSAGE, EF, SAVED, &[31.9]);
-        let path = |group: &str, curve: &str, metric, a, b| made.clone().path(group, curve, metric, &law(a, b));
-        let shares = |group: &str, curve: &str, values: &[f64]| made.clone().with(group, curve, SHARE, values);
+        let path =
+            |group: GroupName, curve: CurveName, metric, a, b| made.clone().path(group, curve, metric, &law(a, b));
+        let shares =
+            |group: GroupName, curve: CurveName, values: &[f64]| made.clone().with(group, curve, SHARE, values);
         let wild = crate::record::made::torn(0.1, 1.9);
         // Of every other seed the values are those of one law, of the others of another.
-        let mixed = |group: &str, curve: &str, metric, one: (f64, f64), other: (f64, f64)| {
+        let mixed = |group: GroupName, curve: CurveName, metric, one: (f64, f64), other: (f64, f64)| {
             let of = |seed: u64| if seed.is_multiple_of(2) { law(one.0, one.1) } else { law(other.0, other.1) };
             made.clone().paths(group, curve, metric, (1..=MADE_SEEDS).map(|seed| (seed, of(seed).to_vec())))
         };

@@ -11,18 +11,18 @@ use crate::record::judge::{Bound, Equality, Paired, Share};
 #[cfg(test)]
 use crate::record::made::{MADE_SEEDS, Made, Witness, steady, torn};
 use crate::record::metric::MEGABYTES_UP;
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary, is_due};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary, is_due};
 use crate::words::short;
 
 pub(super) struct SaddleEscape;
 
-const START: &str = "from the saddle";
-const WORKERS: &str = "four workers";
-const NOISE: &str = "steps against r";
-const QUALITY: &str = "steps against mu";
-const ACCURACY: &str = "to an eps-SOSP";
-const RESETS: &str = "at a minimum, r = 1";
-const FEEDBACK: &str = "top-1 beside a loud coordinate";
+const START: GroupName = GroupName::new("from the saddle");
+const WORKERS: GroupName = GroupName::new("four workers");
+const NOISE: GroupName = GroupName::new("steps against r");
+const QUALITY: GroupName = GroupName::new("steps against mu");
+const ACCURACY: GroupName = GroupName::new("to an eps-SOSP");
+const RESETS: GroupName = GroupName::new("at a minimum, r = 1");
+const FEEDBACK: GroupName = GroupName::new("top-1 beside a loud coordinate");
 
 const LOSS: Metric = Metric::new("f(x)");
 /// 1 where it escaped in time.
@@ -39,24 +39,24 @@ const GAMMA: f64 = 0.05;
 const SADDLE: Saddle = Saddle { dimension: D, rattle: 0.0 };
 /// Half of the way down to the minima.
 const DEEP: f64 = -0.125;
-const COMPRESSORS: [(&str, &str); 4] =
-    [(FULL, "identity"), (TOP, "topk:0.1"), ("random-k 10 %", "randk:0.1"), (SIGN, "sign:scaled")];
+const COMPRESSORS: [(CurveName, &str); 4] =
+    [(FULL, "identity"), (TOP, "topk:0.1"), (CurveName::new("random-k 10 %"), "randk:0.1"), (SIGN, "sign:scaled")];
 const RADII: [f64; 3] = [1e-2, 1e-4, 1e-6];
 const SHARES: [f64; 4] = [1.0, 0.3, 0.1, 0.03];
-const FULL: &str = "uncompressed";
-const TOP: &str = "top-k 10 %";
-const SIGN: &str = "scaled sign";
-const RANDOM: &str = "random-k";
-const LARGEST: &str = "top-k";
-const RESET: &str = "with resets";
-const KEPT: &str = "without resets";
-const KINDS: [&str; 2] = [RANDOM, LARGEST];
-const WITHOUT: &str = "without feedback";
-const WITH: &str = "with feedback";
-const PERTURBED: &str = "with feedback and noise";
+const FULL: CurveName = CurveName::new("uncompressed");
+const TOP: CurveName = CurveName::new("top-k 10 %");
+const SIGN: CurveName = CurveName::new("scaled sign");
+const RANDOM: CurveName = CurveName::new("random-k");
+const LARGEST: CurveName = CurveName::new("top-k");
+const RESET: CurveName = CurveName::new("with resets");
+const KEPT: CurveName = CurveName::new("without resets");
+const KINDS: [CurveName; 2] = [RANDOM, LARGEST];
+const WITHOUT: CurveName = CurveName::new("without feedback");
+const WITH: CurveName = CurveName::new("with feedback");
+const PERTURBED: CurveName = CurveName::new("with feedback and noise");
 
-fn quiet(name: &str) -> String {
-    format!("{name}, r = 0")
+fn quiet(name: CurveName) -> CurveName {
+    format!("{name}, r = 0").into()
 }
 
 /// ε of the runs to an ε-SOSP. The Hessian is 6-Lipschitz where it matters; at ε ≥ 1/6 the saddle itself
@@ -72,7 +72,7 @@ fn is_second_order(x: &[f32], epsilon: f64) -> bool {
 
 /// Steps that a run may take.
 fn most(curve: &Curve, setup: &Setup) -> u64 {
-    let all = match curve.group.as_str() {
+    let all = match curve.group {
         NOISE => 1500,
         QUALITY => 3000,
         FEEDBACK => 600,
@@ -101,12 +101,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Records how soon `there` holds, and what was sent until then; gives how many points it held at.
-    fn run(self, out: &mut Recorder<'_>, there: impl Fn(&[f32]) -> bool) -> Result<u64, ReproduceError> {
+    fn run(self, out: &mut Recorder, there: impl Fn(&[f32]) -> bool) -> Result<u64, ReproduceError> {
         let Self { curve, problem, seed, x, steps, gamma, at } = self;
         let mut arrived = None;
         let mut times = 0;
         let length = Length { steps, points: steps };
-        let drawn = [START, RESETS].contains(&curve.group.as_str());
+        let drawn = [START, RESETS].contains(&curve.group);
         let before = out.rows().len();
         Descent::new(curve, problem, seed, x, length, LOSS).with_lr(move |_| gamma).run(
             out,
@@ -133,7 +133,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The exponent a of steps ~ x^a, seed by seed, between the ends of the curve.
-fn exponents(results: &Results, group: &str, curve: &str, metric: Metric) -> Option<Seeds> {
+fn exponents(results: &Results, group: GroupName, curve: CurveName, metric: Metric) -> Option<Seeds> {
     let series = results.series(group, curve, metric);
     let slope = |points: &[(f64, f64)]| {
         let (first, last) = (points.first()?, points.last()?);
@@ -147,7 +147,7 @@ fn exponents(results: &Results, group: &str, curve: &str, metric: Metric) -> Opt
 }
 
 /// A metric's value of each seed at x.
-fn at(results: &Results, group: &str, curve: &str, metric: Metric, x: f64) -> Option<Seeds> {
+fn at(results: &Results, group: GroupName, curve: CurveName, metric: Metric, x: f64) -> Option<Seeds> {
     let series = results.series(group, curve, metric);
     let value = |points: &[(f64, f64)]| points.iter().find(|point| point.0 == x).map(|point| point.1);
     series
@@ -174,14 +174,14 @@ impl Experiment for SaddleEscape {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let of = |group: &str, name: &str, algorithm: &str, compressor: &str| {
+        let of = |group: GroupName, name: CurveName, algorithm: &str, compressor: &str| {
             Curve::new(group, name, algorithm, compressor, GAMMA)
         };
         let resets = "perturbed:r=0.01,interval=300,radius=0.5";
         let mut curves = Vec::new();
         for (name, compressor) in COMPRESSORS {
             curves.push(of(START, name, resets, compressor));
-            curves.push(of(START, &quiet(name), "perturbed:r=0,interval=300,radius=0.5", compressor));
+            curves.push(of(START, quiet(name), "perturbed:r=0,interval=300,radius=0.5", compressor));
             curves.push(Curve { workers: 4, ..of(WORKERS, name, resets, compressor) });
             curves.push(Curve { cost: 10.0, ..of(NOISE, name, resets, compressor) });
         }
@@ -229,16 +229,16 @@ impl Experiment for SaddleEscape {
         vec!["The paper proves the theorems and does not draw them; the function is ours. Its constants are hidden in the O: the step size is eps^2 without one.".into()]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let deep = |x: &[f32]| SADDLE.loss(0, x) <= DEEP;
         let steps = most(curve, setup);
         let number = |share: f64| ((share * D as f64).round() as usize).max(1);
-        let compressor = |name: &str, k: usize| match name {
+        let compressor = |name: CurveName, k: usize| match name {
             RANDOM => format!("randk:k={k}"),
             LARGEST => format!("topk:k={k}"),
             _ => "identity".into(),
         };
-        match curve.group.as_str() {
+        match curve.group {
             NOISE => {
                 for (i, r) in RADII.into_iter().enumerate() {
                     out.part(i as f64 / 3.0, (i + 1) as f64 / 3.0);
@@ -250,7 +250,7 @@ impl Experiment for SaddleEscape {
             QUALITY => {
                 for (i, mu) in SHARES.into_iter().enumerate() {
                     out.part(i as f64 / 4.0, (i + 1) as f64 / 4.0);
-                    let curve = Curve { compressor: compressor(&curve.name, number(mu)), ..curve.clone() };
+                    let curve = Curve { compressor: compressor(curve.name, number(mu)), ..curve.clone() };
                     Walk { at: mu, ..Walk::from(&curve, seed, steps) }.run(out, deep)?;
                 }
             }
@@ -263,7 +263,7 @@ impl Experiment for SaddleEscape {
                     let gamma = epsilon * epsilon;
                     let steps = (40.0 / gamma).min(epsilon.powi(-4)) as u64;
                     let algorithm = format!("perturbed:r=0.01,interval={},radius=0.5", steps / 2);
-                    let compressor = compressor(&curve.name, number(epsilon.powf(0.75)));
+                    let compressor = compressor(curve.name, number(epsilon.powf(0.75)));
                     let curve = Curve { algorithm, compressor, ..curve.clone() };
                     let there = |x: &[f32]| is_second_order(x, epsilon);
                     let times =
@@ -291,26 +291,26 @@ impl Experiment for SaddleEscape {
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
         let cite = |place: &str| format!("{ESCAPING}, {place}");
-        let last = |group: &str, curve: &str, metric| results.seeds(group, curve, metric, Summary::Last);
+        let last = |group: GroupName, curve: CurveName, metric| results.seeds(group, curve, metric, Summary::Last);
         let names = COMPRESSORS.map(|compressor| compressor.0);
         // ln(10⁴) at the rate of the saddle's only direction down.
         let decades = (1e4f64).ln() / (1.0 + GAMMA).ln();
-        let later = |curve: &str, r: f64, than: f64| {
+        let later = |curve: CurveName, r: f64, than: f64| {
             at(results, NOISE, curve, STEPS, r)?.with(&at(results, NOISE, curve, STEPS, than)?, |a, b| a - b)
         };
-        let ratio = |curve: &str, mu: f64, metric| {
+        let ratio = |curve: CurveName, mu: f64, metric| {
             at(results, QUALITY, curve, metric, mu)?.over(&at(results, QUALITY, curve, metric, 1.0)?)
         };
-        let gain = |curve: &str| {
+        let gain = |curve: CurveName| {
             let own = results.series(ACCURACY, curve, SENT);
             let all = results.series(ACCURACY, FULL, SENT);
             let mut rows = Results::default();
             for ((seed, points), (_, others)) in own.iter().zip(&all) {
                 rows = rows.with_unfinished(points.iter().zip(others).map(|(own, all)| crate::record::Row {
-                    group: ACCURACY.into(),
-                    curve: curve.into(),
+                    group: ACCURACY,
+                    curve,
                     seed: *seed,
-                    metric: SENT.into(),
+                    metric: SENT,
                     x: own.0,
                     value: all.1 / own.1,
                 }));
@@ -322,13 +322,10 @@ impl Experiment for SaddleEscape {
                 "Perturbed compressed SGD escapes the saddle within 400 steps, whatever compresses",
                 cite("Theorem 3.1"),
             )
-            .each(&Share::at_least("escape", 0.9), names.map(|name| (name.to_owned(), last(START, name, ESCAPED))))
+            .each(&Share::at_least("escape", 0.9), names.map(|name| (name, last(START, name, ESCAPED))))
             .judged(),
             Claim::about("Without noise it does not", cite("§2"))
-                .each(
-                    &Share::at_most("escape", 0.1),
-                    names.map(|name| (name.to_owned(), last(START, &quiet(name), ESCAPED))),
-                )
+                .each(&Share::at_most("escape", 0.1), names.map(|name| (name, last(START, quiet(name), ESCAPED))))
                 .judged(),
             Claim::about(
                 "The workers' noise is one draw: four escape as one does",
@@ -338,7 +335,7 @@ impl Experiment for SaddleEscape {
                 &Equality::within("steps of four workers over those of one", 0.95, 1.05),
                 names.map(|name| {
                     let four = last(WORKERS, name, STEPS);
-                    (name.to_owned(), four.and_then(|four| four.over(&last(START, name, STEPS)?)))
+                    (name, four.and_then(|four| four.over(&last(START, name, STEPS)?)))
                 }),
             )
             .judged(),
@@ -356,7 +353,7 @@ impl Experiment for SaddleEscape {
                     &Equality::within("the second hundredth of r over the first, in steps", 0.75, 1.33),
                     names.map(|name| {
                         let second = later(name, RADII[2], RADII[1]);
-                        (name.to_owned(), second.and_then(|second| second.over(&later(name, RADII[1], RADII[0])?)))
+                        (name, second.and_then(|second| second.over(&later(name, RADII[1], RADII[0])?)))
                     }),
                 )
                 .judged(),
@@ -366,13 +363,13 @@ impl Experiment for SaddleEscape {
             )
             .each(
                 &Bound::at_most("steps at mu = 0.1, over those at mu = 1", 1.5),
-                KINDS.map(|kind| (kind.to_owned(), ratio(kind, 0.1, STEPS))),
+                KINDS.map(|kind| (kind, ratio(kind, 0.1, STEPS))),
             )
             .judged(),
             Claim::about("So they send less to escape", cite("Corollary 3.3, Table 1"))
                 .each(
                     &Bound::at_most("values and indices sent at mu = 0.1, over those at mu = 1", 0.3),
-                    KINDS.map(|kind| (kind.to_owned(), ratio(kind, 0.1, SENT))),
+                    KINDS.map(|kind| (kind, ratio(kind, 0.1, SENT))),
                 )
                 .judged(),
             Claim::about(
@@ -391,14 +388,13 @@ impl Experiment for SaddleEscape {
             )
             .each(
                 &Share::at_least("half of the points are", 0.9),
-                [FULL, KINDS[0], KINDS[1]]
-                    .map(|name| (name.to_owned(), results.seeds(ACCURACY, name, HALF, Summary::Least))),
+                [FULL, KINDS[0], KINDS[1]].map(|name| (name, results.seeds(ACCURACY, name, HALF, Summary::Least))),
             )
             .judged(),
             Claim::about("Steps grow no faster than 1/eps^4", cite("Theorem 3.2, Table 1"))
                 .each(
                     &Bound::at_most("exponent of 1/eps in the steps to an eps-SOSP", 4.0),
-                    [FULL, KINDS[0], KINDS[1]].map(|name| (name.to_owned(), exponents(results, ACCURACY, name, STEPS))),
+                    [FULL, KINDS[0], KINDS[1]].map(|name| (name, exponents(results, ACCURACY, name, STEPS))),
                 )
                 .judged(),
             Claim::about(
@@ -407,7 +403,7 @@ impl Experiment for SaddleEscape {
             )
             .each(
                 &Bound::at_least("exponent of 1/eps in what is sent without compression over what is sent", 0.25),
-                KINDS.map(|kind| (kind.to_owned(), gain(kind))),
+                KINDS.map(|kind| (kind, gain(kind))),
             )
             .judged(),
             Claim::about("Resets bring it back to where f was less", cite("Algorithm 1, lines 5 to 7"))
@@ -422,10 +418,7 @@ impl Experiment for SaddleEscape {
                 cite("§1.1, on error feedback"),
             )
             .part(WITHOUT, Share::at_most("escape", 0.1), last(FEEDBACK, WITHOUT, ESCAPED))
-            .each(
-                &Share::at_least("escape", 0.9),
-                [WITH, PERTURBED].map(|name| (name.to_owned(), last(FEEDBACK, name, ESCAPED))),
-            )
+            .each(&Share::at_least("escape", 0.9), [WITH, PERTURBED].map(|name| (name, last(FEEDBACK, name, ESCAPED))))
             .judged(),
         ]
     }
@@ -438,12 +431,12 @@ impl Experiment for SaddleEscape {
         for (name, _) in COMPRESSORS {
             made = made
                 .with(START, name, ESCAPED, &many(1.0))
-                .with(START, &quiet(name), ESCAPED, &many(0.0))
+                .with(START, quiet(name), ESCAPED, &many(0.0))
                 .with(START, name, STEPS, &steady(100.0))
                 .with(WORKERS, name, STEPS, &steady(100.0))
                 .path(NOISE, name, STEPS, &[(1e-6, 288.78), (1e-4, 194.39), (1e-2, 100.0)]);
         }
-        let quality = |made: Made, kind: &str, metric, values: [f64; 3]| {
+        let quality = |made: Made, kind: CurveName, metric, values: [f64; 3]| {
             made.path(QUALITY, kind, metric, &[(1.0, values[0]), (0.1, values[1]), (0.03, values[2])])
         };
         for kind in KINDS {
@@ -457,13 +450,15 @@ impl Experiment for SaddleEscape {
         }
         made = made.with(RESETS, RESET, LOSS, &steady(1e-3)).with(RESETS, KEPT, LOSS, &steady(1.0));
         made = made.with(FEEDBACK, WITHOUT, ESCAPED, &many(0.0));
-        made = [WITH, PERTURBED].iter().fold(made, |made, name| made.with(FEEDBACK, name, ESCAPED, &many(1.0)));
-        let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
-        let mixed = |group: &str, curve: &str, metric, one: &[(f64, f64)], other: &[(f64, f64)]| {
+        made = [WITH, PERTURBED].into_iter().fold(made, |made, name| made.with(FEEDBACK, name, ESCAPED, &many(1.0)));
+        let with = |group: GroupName, curve: CurveName, metric, values: &[f64]| {
+            made.clone().with(group, curve, metric, values)
+        };
+        let mixed = |group: GroupName, curve: CurveName, metric, one: &[(f64, f64)], other: &[(f64, f64)]| {
             let of = |seed: u64| if seed.is_multiple_of(2) { one.to_vec() } else { other.to_vec() };
             made.clone().paths(group, curve, metric, (1..=MADE_SEEDS).map(|seed| (seed, of(seed))))
         };
-        let changed = |kind: &str, metric, values| quality(made.clone(), kind, metric, values);
+        let changed = |kind: CurveName, metric, values| quality(made.clone(), kind, metric, values);
         let slow = [(1.0, 100.0), (0.1, 190.0), (0.03, 300.0)];
         let fast = [(1.0, 100.0), (0.1, 110.0), (0.03, 300.0)];
         let late = [(1.0, 100.0), (0.1, 120.0), (0.03, 50.0)];
@@ -472,8 +467,8 @@ impl Experiment for SaddleEscape {
             made.all_hold(),
             with(START, TOP, ESCAPED, &many(0.0)).fails("Perturbed compressed"),
             with(START, TOP, ESCAPED, &half()).undecided("Perturbed compressed"),
-            with(START, "uncompressed, r = 0", ESCAPED, &many(1.0)).fails("Without noise"),
-            with(START, "uncompressed, r = 0", ESCAPED, &half().iter().map(|v| 1.0 - v).collect::<Vec<_>>())
+            with(START, quiet(FULL), ESCAPED, &many(1.0)).fails("Without noise"),
+            with(START, quiet(FULL), ESCAPED, &half().iter().map(|v| 1.0 - v).collect::<Vec<_>>())
                 .undecided("Without noise"),
             with(WORKERS, FULL, STEPS, &steady(120.0)).fails("The workers'"),
             with(WORKERS, FULL, STEPS, &torn(90.0, 112.0)).undecided("The workers'"),
@@ -508,7 +503,7 @@ impl Experiment for SaddleEscape {
     }
 
     fn figure(&self, results: &Results) -> Figure {
-        let of = |group: &str, metric: Metric, x: Axis, y: Axis| Panel::of(results, group, metric, x, y);
+        let of = |group: GroupName, metric: Metric, x: Axis, y: Axis| Panel::of(results, group, metric, x, y);
         // Curves of one group have points at few x: of those that were recorded at 0 there is nothing to draw.
         let several = |panel: Panel| {
             let lines: Vec<Line> = panel.lines.into_iter().filter(|line| line.points.len() > 1).collect();
@@ -535,7 +530,7 @@ impl Experiment for SaddleEscape {
                 let sent = crate::figure::line(&results.series(group, curve, SENT));
                 for (point, sent) in crate::figure::line(&results.series(group, curve, STEPS)).iter().zip(sent) {
                     let cells = [short(point.x), short(point.mean), short(sent.mean)];
-                    table.rows.push([group.to_owned(), curve.to_owned()].into_iter().chain(cells).collect());
+                    table.rows.push([group.into(), curve.into()].into_iter().chain(cells).collect());
                 }
             }
         }

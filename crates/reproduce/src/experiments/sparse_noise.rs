@@ -12,13 +12,13 @@ use crate::problems::SparseNoise;
 use crate::record::judge::{Equality, Paired};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Summary};
 
 pub(super) struct SparseNoiseToy;
 
-const SLOW: [&str; 2] = [SGD, EF];
-const SIGNS: [&str; 2] = [SIGN, SCALED];
-const GROUP: &str = "sparse noise";
+const SLOW: [CurveName; 2] = [SGD, EF];
+const SIGNS: [CurveName; 2] = [SIGN, SCALED];
+const GROUP: GroupName = GroupName::new("sparse noise");
 const LOSS: Metric = Metric::new("loss");
 const PROBLEM: SparseNoise = SparseNoise { dimension: 100, deviation: 100.0 };
 
@@ -64,7 +64,7 @@ impl Experiment for SparseNoiseToy {
         Some(Tuning::powers_of_two(-13, -3, LOSS))
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let mut random = Philox::new(Key { stream: Stream::SPARSE_NOISE, ..Key::new(seed) }.draw());
         let start = (0..PROBLEM.dimension).map(|_| random.normal()).collect();
         let length = Length { steps: setup.scale.pick(100, 1000, 1000), points: 200 };
@@ -74,7 +74,7 @@ impl Experiment for SparseNoiseToy {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let whole = |curve: &str| results.seeds(GROUP, curve, LOSS, Summary::Mean);
+        let whole = |curve: CurveName| results.seeds(GROUP, curve, LOSS, Summary::Mean);
         let source = format!("{FIXES}, A.1, Figure 5");
         let test = Paired::below("loss over the whole run").times(0.5);
         let pairs = SIGNS.iter().flat_map(|sign| SLOW.iter().map(move |slow| (sign, slow)));
@@ -87,16 +87,16 @@ impl Experiment for SparseNoiseToy {
                 )
                 .judged(),
             Claim::about("signSGD and scaled signSGD are faster than both", &source)
-                .each(&test, pairs.map(|(sign, slow)| (format!("{sign} and {slow}"), whole(sign).zip(whole(slow)))))
+                .each(&test, pairs.map(|(sign, slow)| (format!("{sign} and {slow}"), whole(*sign).zip(whole(*slow)))))
                 .judged(),
         ]
     }
 
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
-        let made = SLOW.iter().fold(Made::default(), |made, curve| made.with(GROUP, curve, LOSS, &steady(30.0)));
-        let made = SIGNS.iter().fold(made, |made, curve| made.with(GROUP, curve, LOSS, &steady(3.0)));
-        let with = |curve: &str, values: &[f64]| made.clone().with(GROUP, curve, LOSS, values);
+        let made = SLOW.into_iter().fold(Made::default(), |made, curve| made.with(GROUP, curve, LOSS, &steady(30.0)));
+        let made = SIGNS.into_iter().fold(made, |made, curve| made.with(GROUP, curve, LOSS, &steady(3.0)));
+        let with = |curve: CurveName, values: &[f64]| made.clone().with(GROUP, curve, LOSS, values);
         vec![
             made.all_hold(),
             with(SLOW[1], &steady(60.0)).fails("SGD and EF-signSGD"),

@@ -17,7 +17,7 @@ use crate::record::judge::{Bound, Equality, Exact, Paired};
 #[cfg(test)]
 use crate::record::made::{MADE_SEEDS, Made, Witness, steady, torn};
 use crate::record::metric::{MEGABYTES_UP, TEST_ACCURACY, TRAIN_LOSS};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 use crate::words::short;
 use backburn_train::models::ModelKind;
 use backburn_train::run::{RunConfig, Trainer};
@@ -28,16 +28,16 @@ pub(super) struct TotalError;
 const TOTAL: Metric = Metric::new("total error");
 const K: Metric = Metric::new("k");
 const COUNT: Metric = Metric::new("coordinates sent");
-const THRESHOLD: &str = "hard threshold";
-const TOP: &str = "top-k";
+const THRESHOLD: CurveName = CurveName::new("hard threshold");
+const TOP: CurveName = CurveName::new("top-k");
 /// λ, on γg + e.
 const LAMBDAS: [f64; 2] = [0.01, 0.03];
 const SOURCE: &str = "Sahu et al. 2021, Rethinking gradient sparsification as total error minimization, abstract";
 
 /// A vector of drift and noise under γ 1, 0.1, 0.01, divided at a half and at three quarters; or a constant γ.
-const DRIFT: &str = "drift and noise";
-const FALLING: &str = "falling step";
-const CONSTANT: &str = "constant step";
+const DRIFT: GroupName = GroupName::new("drift and noise");
+const FALLING: CurveName = CurveName::new("falling step");
+const CONSTANT: CurveName = CurveName::new("constant step");
 /// Total error of the threshold over that of top-k of as many coordinates, at x = drift/noise.
 const RATIO: Metric = Metric::new("total error, threshold over top-k");
 /// Coordinates sent by top-k over those sent by the threshold.
@@ -53,20 +53,20 @@ const SPENT: f64 = 10.0;
 const THEORY: f64 = 0.5275 * 0.5275 / 0.502_525;
 
 /// Recorded p_t of a regression.
-const RECORDED: &str = "recorded p_t";
+const RECORDED: GroupName = GroupName::new("recorded p_t");
 /// Σ‖p_t − C(p_t)‖² under the threshold over that of another choice of as many coordinates in all.
 const OVER_TOP: Metric = Metric::new("squared errors over those of equal k");
 const OVER_NORM: Metric = Metric::new("squared errors over those of k by norm");
 const OVER_SWAP: Metric = Metric::new("squared errors over those of exchanged coordinates");
 
 /// Top-k of 0.1 % of a regression's coordinates.
-const FEW: &str = "top-k 0.1 %";
-const SGD: &str = "uncompressed";
+const FEW: GroupName = GroupName::new("top-k 0.1 %");
+const SGD: CurveName = CurveName::new("uncompressed");
 /// λ of the recorded run: about 1 % of the coordinates.
 const RECORDED_LAMBDA: f64 = 0.05;
 
-fn group(lambda: f64) -> String {
-    format!("threshold {lambda}")
+fn group(lambda: f64) -> GroupName {
+    format!("threshold {lambda}").into()
 }
 
 /// γ at a step of a run of so many.
@@ -95,7 +95,7 @@ impl TotalError {
         setup.scale.pick("fashion-mnist", "fashion-mnist", "cifar10")
     }
 
-    fn steps(setup: &Setup, group: &str) -> u64 {
+    fn steps(setup: &Setup, group: GroupName) -> u64 {
         match group {
             DRIFT => setup.scale.pick(100, 4000, 40_000),
             RECORDED => setup.scale.pick(20, 300, 3000),
@@ -110,7 +110,7 @@ impl TotalError {
         problem: &dyn Problem,
         seed: u64,
         setup: &Setup,
-        out: &mut Recorder<'_>,
+        out: &mut Recorder,
     ) -> Result<(f64, f64), ReproduceError> {
         let steps = Self::steps(setup, DRIFT);
         let at = Curve { compressor, ..curve.clone() };
@@ -134,7 +134,7 @@ impl TotalError {
     }
 
     /// Threshold and top-k over the mixtures of drift and noise.
-    fn mixtures(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn mixtures(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let mean = |power: i32| match curve.name == CONSTANT {
             true => 1.0,
             false => 0.5 + 0.25 * 0.1f64.powi(power) + 0.25 * 0.01f64.powi(power),
@@ -184,7 +184,7 @@ impl TotalError {
     }
 
     /// Records every p_t of a run, and compares ways to spend as many coordinates on them.
-    fn recorded(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn recorded(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let [problem, _] = Self::regressions(setup)?;
         let steps = Self::steps(setup, RECORDED);
         let mut before = vec![0.0; problem.dimension()];
@@ -213,7 +213,7 @@ impl TotalError {
     }
 
     /// Top-k of 0.1 %, or no compression, of a regression.
-    fn few(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn few(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let [train, test] = Self::regressions(setup)?;
         let steps = Self::steps(setup, FEW);
         let start = vec![0.0; train.dimension()];
@@ -314,14 +314,14 @@ impl Experiment for TotalError {
     }
 
     fn curves(&self, setup: &Setup) -> Vec<Curve> {
-        let curve = |lambda: f64, name: &str, compressor: String, cost: f64| Curve {
+        let curve = |lambda: f64, name: CurveName, compressor: String, cost: f64| Curve {
             workers: 4,
             batch: 64,
             setting: lambda,
             cost: 20.0 * cost,
             ..Curve::new(group(lambda), name, "ef-sgd", &compressor, 0.1)
         };
-        let vector = |group: &str, name: &str, algorithm: &str, compressor: &str, setting: f64| Curve {
+        let vector = |group: GroupName, name: CurveName, algorithm: &str, compressor: &str, setting: f64| Curve {
             setting,
             ..Curve::new(group, name, algorithm, compressor, 1.0)
         };
@@ -389,8 +389,8 @@ impl Experiment for TotalError {
         ]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        match curve.group.as_str() {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
+        match curve.group {
             DRIFT => return Self::mixtures(curve, seed, setup, out),
             RECORDED => return Self::recorded(curve, seed, setup, out),
             FEW => return Self::few(curve, seed, setup, out),
@@ -428,7 +428,7 @@ impl Experiment for TotalError {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let at = |curve: &str, x: f64| {
+        let at = |curve: CurveName, x: f64| {
             let series = results.series(DRIFT, curve, RATIO);
             let of = |(seed, points): &(u64, Vec<(f64, f64)>)| Some((*seed, points.iter().find(|p| p.0 == x)?.1));
             (!series.is_empty()).then(|| series.iter().map(of).collect::<Option<Seeds>>())?
@@ -437,10 +437,7 @@ impl Experiment for TotalError {
         let ratio = "total error, threshold over top-k of as many coordinates";
         let mut claims = vec![
             Claim::about("Of pure noise neither has less total error, whatever the step size does", SOURCE)
-                .each(
-                    &Equality::within(ratio, 0.9, 1.1),
-                    [FALLING, CONSTANT].map(|curve| (curve.to_owned(), at(curve, 0.0))),
-                )
+                .each(&Equality::within(ratio, 0.9, 1.1), [FALLING, CONSTANT].map(|curve| (curve, at(curve, 0.0))))
                 .judged(),
             Claim::about("Of pure drift under a constant step neither has", SOURCE)
                 .part("", Equality::within(ratio, 0.9, 1.1), at(CONSTANT, DRIFT_ALONE))
@@ -485,7 +482,7 @@ impl Experiment for TotalError {
             .judged(),
         ];
         for group in LAMBDAS.map(group) {
-            let last = |curve, metric| results.seeds(&group, curve, metric, Summary::Last);
+            let last = |curve, metric| results.seeds(group, curve, metric, Summary::Last);
             claims.push(
                 Claim::about(format!("{group}: the total error is below that of top-k at equal bits"), SOURCE)
                     .part(
@@ -513,7 +510,7 @@ impl Experiment for TotalError {
     #[cfg(test)]
     fn witnesses(&self) -> Vec<Witness> {
         // With every other seed a factor.
-        let ratios = |made: Made, curve: &str, ends: [f64; 2], factors: [f64; 2]| {
+        let ratios = |made: Made, curve: CurveName, ends: [f64; 2], factors: [f64; 2]| {
             let of = |seed: u64| {
                 MIXTURES
                     .map(|x| (x, factors[(seed % 2) as usize] * if x == DRIFT_ALONE { ends[1] } else { ends[0] }))
@@ -529,11 +526,13 @@ impl Experiment for TotalError {
         made = made.with(FEW, TOP, TEST_ACCURACY, &steady(0.8)).with(FEW, SGD, TEST_ACCURACY, &steady(0.8));
         for group in LAMBDAS.map(group) {
             for (curve, total) in [(THRESHOLD, 0.6), (TOP, 1.0)] {
-                made = made.with(&group, curve, TOTAL, &steady(total)).with(&group, curve, TEST_ACCURACY, &steady(0.8));
-                made = made.with(&group, curve, MEGABYTES_UP, &steady(1.0));
+                made = made.with(group, curve, TOTAL, &steady(total)).with(group, curve, TEST_ACCURACY, &steady(0.8));
+                made = made.with(group, curve, MEGABYTES_UP, &steady(1.0));
             }
         }
-        let with = |group: &str, curve: &str, metric, values: &[f64]| made.clone().with(group, curve, metric, values);
+        let with = |group: GroupName, curve: CurveName, metric, values: &[f64]| {
+            made.clone().with(group, curve, metric, values)
+        };
         let split = [0.6, 1.4];
         let mut witnesses = vec![
             made.all_hold(),
@@ -552,10 +551,10 @@ impl Experiment for TotalError {
             (LAMBDAS[1], "threshold 0.03: the total", "threshold 0.03: the acc"),
         ] {
             let group = group(lambda);
-            witnesses.push(with(&group, THRESHOLD, TOTAL, &steady(1.2)).fails(total));
-            witnesses.push(with(&group, THRESHOLD, TOTAL, &torn(0.5, 1.4)).undecided(total));
-            witnesses.push(with(&group, THRESHOLD, TEST_ACCURACY, &steady(0.7)).fails(accuracy));
-            witnesses.push(with(&group, THRESHOLD, TEST_ACCURACY, &torn(0.7, 0.85)).undecided(accuracy));
+            witnesses.push(with(group, THRESHOLD, TOTAL, &steady(1.2)).fails(total));
+            witnesses.push(with(group, THRESHOLD, TOTAL, &torn(0.5, 1.4)).undecided(total));
+            witnesses.push(with(group, THRESHOLD, TEST_ACCURACY, &steady(0.7)).fails(accuracy));
+            witnesses.push(with(group, THRESHOLD, TEST_ACCURACY, &torn(0.7, 0.85)).undecided(accuracy));
         }
         witnesses
     }
@@ -589,10 +588,10 @@ impl Experiment for TotalError {
             &["threshold", "compressor", "total error", "test accuracy, %", MEGABYTES_UP.name()],
         );
         for (lambda, curve) in LAMBDAS.into_iter().flat_map(|l| [(l, THRESHOLD), (l, TOP)]) {
-            let of = |metric| results.last(&group(lambda), curve, metric);
+            let of = |metric| results.last(group(lambda), curve, metric);
             let cells = [of(TOTAL), of(TEST_ACCURACY).map(|a| 100.0 * a), of(MEGABYTES_UP)];
             let cells = cells.map(|c| c.map_or("–".into(), short));
-            table.rows.push([group(lambda), curve.into()].into_iter().chain(cells).collect());
+            table.rows.push([group(lambda).into(), curve.into()].into_iter().chain(cells).collect());
         }
         let told = |seeds: Option<Seeds>| seeds.map_or("–".into(), |seeds| short(seeds.mean()));
         let mut recorded = Table::new(
@@ -610,7 +609,7 @@ impl Experiment for TotalError {
 
 impl TotalError {
     /// The mean count of coordinates that the hard threshold sends with this seed.
-    fn count(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<usize, ReproduceError> {
+    fn count(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<usize, ReproduceError> {
         let split = data(setup, Self::data(setup))?;
         let mut config = Self::config(curve, seed, setup)?;
         config.compressor = format!("threshold:{}", curve.setting).parse()?;

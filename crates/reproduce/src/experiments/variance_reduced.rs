@@ -15,7 +15,7 @@ use crate::record::judge::{Bound, Equality};
 #[cfg(test)]
 use crate::record::made::{MADE_SEEDS, Made, Witness};
 use crate::record::metric::SQUARED_GRADIENT;
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Seeds, mean, quantile};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, mean, quantile};
 use crate::words::short;
 
 pub(super) struct VarianceReduced;
@@ -32,8 +32,8 @@ fn growth(alpha: f64, kept: f64) -> f64 {
 /// Curves over time, and of them the panel a group each.
 const ALPHA: f64 = 0.1;
 const KEPT: f64 = 0.6;
-const LOGISTIC: &str = "full-batch logistic regression";
-const RATE: &str = "quadratics with noise";
+const LOGISTIC: GroupName = GroupName::new("full-batch logistic regression");
+const RATE: GroupName = GroupName::new("quadratics with noise");
 /// α of the map.
 const ALPHAS: [f64; 6] = [0.05, 0.1, 0.2, 0.35, 0.5, 0.8];
 /// [`growth`] between these is left open: there the second moment is finite and its noise is not.
@@ -64,26 +64,26 @@ const LATE: f64 = 0.25;
 const SOURCE: &str = "Tang et al. 2021, ErrorCompensatedX, abstract";
 
 /// A row of cells.
-fn row(estimator: Estimator, alpha: f64) -> String {
+fn row(estimator: Estimator, alpha: f64) -> CurveName {
     match estimator {
-        Estimator::Root => estimator.name().into(),
-        _ => format!("{}, alpha {alpha}", estimator.name()),
+        Estimator::Root => CurveName::new(estimator.name()),
+        _ => format!("{}, alpha {alpha}", estimator.name()).into(),
     }
 }
 
-fn timed(estimator: Estimator, compensation: Compensation) -> String {
-    format!("{}, {}", estimator.name(), compensation.name())
+fn timed(estimator: Estimator, compensation: Compensation) -> CurveName {
+    format!("{}, {}", estimator.name(), compensation.name()).into()
 }
 
 /// ln of a cell's level under ErrorCompensatedX over that under one-step compensation, seed by seed.
 fn advantage(results: &Results, map: Map, estimator: Estimator, alpha: f64, strength: f64) -> Option<Seeds> {
     let level =
-        |compensation: Compensation| at(results, map.group(), &row(estimator, alpha), compensation.level(), strength);
+        |compensation: Compensation| at(results, map.group(), row(estimator, alpha), compensation.level(), strength);
     level(Compensation::Two)?.with(&level(Compensation::One)?, |two, one| (two / one).ln())
 }
 
 /// Of each seed the value at x.
-fn at(results: &Results, group: &str, curve: &str, metric: Metric, x: f64) -> Option<Seeds> {
+fn at(results: &Results, group: GroupName, curve: CurveName, metric: Metric, x: f64) -> Option<Seeds> {
     let series = results.series(group, curve, metric);
     let of = |(seed, points): &(u64, Vec<(f64, f64)>)| Some((*seed, points.iter().find(|p| p.0 == x)?.1));
     (!series.is_empty()).then(|| series.iter().map(of).collect::<Option<Seeds>>())?
@@ -95,7 +95,7 @@ fn nearer(results: &Results, estimator: Estimator) -> Option<Seeds> {
     let mut won: Option<Seeds> = None;
     for (alpha, kept) in cells {
         let apart =
-            |compensation: Compensation| at(results, LOGISTIC, &row(estimator, alpha), compensation.apart(), kept);
+            |compensation: Compensation| at(results, LOGISTIC, row(estimator, alpha), compensation.apart(), kept);
         let cell =
             apart(Compensation::Two)?.with(&apart(Compensation::One)?, |two, one| f64::from(u8::from(two < one)))?;
         won = Some(match won {
@@ -109,7 +109,7 @@ fn nearer(results: &Results, estimator: Estimator) -> Option<Seeds> {
 
 /// The exponent of T between the ends of a curve, seed by seed.
 fn exponent(results: &Results, compensation: Compensation, estimator: Estimator) -> Option<Seeds> {
-    let level = |steps: u64| at(results, RATE, &timed(estimator, compensation), SQUARED_GRADIENT, steps as f64);
+    let level = |steps: u64| at(results, RATE, timed(estimator, compensation), SQUARED_GRADIENT, steps as f64);
     let (first, last) = (LENGTHS[0], LENGTHS[LENGTHS.len() - 1]);
     Some(level(last)?.over(&level(first)?)?.map(|ratio| ratio.ln() / (last as f64 / first as f64).ln()))
 }
@@ -170,7 +170,7 @@ impl Cell {
         problem: &dyn Problem,
         seed: u64,
         steps: u64,
-        out: &mut Recorder<'_>,
+        out: &mut Recorder,
     ) -> Result<Self, ReproduceError> {
         let length = Length { steps, points: 100 };
         let (mut sum, mut path) = (0.0, Vec::new());
@@ -212,9 +212,9 @@ impl VarianceReduced {
     }
 
     /// A row of cells: without compression, then each share under both compensations.
-    fn cells(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn cells(curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         let estimator =
-            Estimator::ALL.into_iter().find(|e| curve.name.starts_with(e.name())).unwrap_or(Estimator::Root);
+            Estimator::ALL.into_iter().find(|e| curve.name == row(*e, curve.setting)).unwrap_or(Estimator::Root);
         let (quadratic, logistic);
         let map = Map::ALL.into_iter().find(|map| map.group() == curve.group);
         let (problem, steps, shares): (&dyn Problem, u64, &[f64]) = if let Some(map) = map {
@@ -267,16 +267,17 @@ impl Experiment for VarianceReduced {
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
         let mut curves = Vec::new();
-        let mut add = |group: &str, name: &str, form: String, compressor: String, lr: f64, alpha: f64, cost: f64| {
-            let curve = Curve::new(group, name, &form, &compressor, lr);
-            curves.push(Curve { workers: WORKERS, setting: alpha, cost, ..curve });
-        };
+        let mut add =
+            |group: GroupName, name: CurveName, form: String, compressor: String, lr: f64, alpha: f64, cost: f64| {
+                let curve = Curve::new(group, name, &form, &compressor, lr);
+                curves.push(Curve { workers: WORKERS, setting: alpha, cost, ..curve });
+            };
         for estimator in Estimator::ALL {
             for compensation in Compensation::ALL {
                 let form = estimator.form(compensation, ALPHA);
                 add(
-                    estimator.name(),
-                    compensation.name(),
+                    GroupName::new(estimator.name()),
+                    CurveName::new(compensation.name()),
                     form,
                     compensation.compressor(Map::TopK, KEPT),
                     GAMMA,
@@ -285,13 +286,13 @@ impl Experiment for VarianceReduced {
                 );
                 let form = estimator.form(compensation, RATE_ALPHA);
                 let name = timed(estimator, compensation);
-                add(RATE, &name, form, compensation.compressor(Map::TopK, KEPT), GAMMA, RATE_ALPHA, 5.0);
+                add(RATE, name, form, compensation.compressor(Map::TopK, KEPT), GAMMA, RATE_ALPHA, 5.0);
             }
         }
-        let mut row_of = |group: &str, map: Map, estimator: Estimator, alpha: f64, lr: f64, cost: f64| {
+        let mut row_of = |group: GroupName, map: Map, estimator: Estimator, alpha: f64, lr: f64, cost: f64| {
             let form = estimator.form(Compensation::Two, alpha);
             let compressor = Compensation::Two.compressor(map, map.strengths()[0]);
-            add(group, &row(estimator, alpha), form, compressor, lr, alpha, cost);
+            add(group, row(estimator, alpha), form, compressor, lr, alpha, cost);
         };
         for map in Map::ALL {
             let estimators: &[Estimator] =
@@ -351,8 +352,8 @@ impl Experiment for VarianceReduced {
             "Its analysis asks for errors of bounded size. Under a quantiser they are, whatever alpha; under top-k and random-k a coordinate that waits grows by A/alpha a step instead of A, so small alpha under strong sparsification loses what compensation gains, or diverges: the last panels show where.".into()]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
-        match curve.group.as_str() {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
+        match curve.group {
             group if group == LOGISTIC || Map::ALL.iter().any(|map| map.group() == group) => {
                 Self::cells(curve, seed, setup, out)
             }
@@ -451,7 +452,7 @@ impl Experiment for VarianceReduced {
                 two.with(&exponent(results, Compensation::Uncompressed, estimator)?, |two, none| two - none)
             });
             let longest = LENGTHS[LENGTHS.len() - 1] as f64;
-            let level = |compensation| at(results, RATE, &timed(estimator, compensation), SQUARED_GRADIENT, longest);
+            let level = |compensation| at(results, RATE, timed(estimator, compensation), SQUARED_GRADIENT, longest);
             let ratio = level(Compensation::Two).and_then(|two| two.over(&level(Compensation::Uncompressed)?));
             claims.push(
                 Claim::about(format!("ErrorCompensatedX has the rate of no compression, for {name}"), SOURCE)
@@ -476,7 +477,7 @@ impl Experiment for VarianceReduced {
         let level = |made: Made, map: Map, estimator, alpha, compensation: Compensation, values: [f64; 2]| {
             let of = |seed: u64| map.strengths().iter().map(|kept| (*kept, values[(seed % 2) as usize])).collect();
             let seeds = (1..=MADE_SEEDS).map(|seed| (seed, of(seed)));
-            made.paths(map.group(), &row(estimator, alpha), compensation.level(), seeds)
+            made.paths(map.group(), row(estimator, alpha), compensation.level(), seeds)
         };
         // Under random-k, of each share by how its errors must grow; with other values for those on one side.
         let random = |mut made: Made, other: Option<(bool, [f64; 2])>| {
@@ -492,7 +493,7 @@ impl Experiment for VarianceReduced {
                 let of = |seed: u64| SHARES.map(|kept| (kept, value(kept, seed))).to_vec();
                 let seeds: Vec<_> = (1..=MADE_SEEDS).map(|seed| (seed, of(seed))).collect();
                 let (group, name) = (Map::RandomK.group(), row(Estimator::Momentum, alpha));
-                made = made.paths(group, &name, Compensation::Two.level(), seeds);
+                made = made.paths(group, name, Compensation::Two.level(), seeds);
                 made = level(made, Map::RandomK, Estimator::Momentum, alpha, Compensation::One, [1.0; 2]);
             }
             made
@@ -500,20 +501,23 @@ impl Experiment for VarianceReduced {
         let apart = |made: Made, estimator, alpha, compensation: Compensation, values: [f64; 2]| {
             let of = |seed: u64| LOGISTIC_SHARES.map(|kept| (kept, values[(seed % 2) as usize])).to_vec();
             let seeds = (1..=MADE_SEEDS).map(|seed| (seed, of(seed)));
-            made.paths(LOGISTIC, &row(estimator, alpha), compensation.apart(), seeds)
+            made.paths(LOGISTIC, row(estimator, alpha), compensation.apart(), seeds)
         };
         let rate = |made: Made, estimator, compensation: Compensation, factors: [f64; 2]| {
             let of = |seed: u64| LENGTHS.map(|t| (t as f64, factors[(seed % 2) as usize] / (t as f64).sqrt())).to_vec();
             let seeds = (1..=MADE_SEEDS).map(|seed| (seed, of(seed)));
-            made.paths(RATE, &timed(estimator, compensation), SQUARED_GRADIENT, seeds)
+            made.paths(RATE, timed(estimator, compensation), SQUARED_GRADIENT, seeds)
         };
         let mut made = random(Made::default(), None);
         for estimator in Estimator::ALL {
-            let alphas: &[f64] = if estimator == Estimator::Root { &[0.0] } else { &ALPHAS };
+            let (alphas, maps): (&[f64], &[Map]) = match estimator {
+                Estimator::Root => (&[0.0], &[Map::TopK]),
+                _ => (&ALPHAS, &[Map::TopK, Map::Quantised]),
+            };
             for alpha in alphas {
-                for map in [Map::TopK, Map::Quantised] {
-                    made = level(made, map, estimator, *alpha, Compensation::One, [1.0; 2]);
-                    made = level(made, map, estimator, *alpha, Compensation::Two, [0.5; 2]);
+                for map in maps {
+                    made = level(made, *map, estimator, *alpha, Compensation::One, [1.0; 2]);
+                    made = level(made, *map, estimator, *alpha, Compensation::Two, [0.5; 2]);
                 }
             }
             for compensation in Compensation::ALL {
@@ -583,8 +587,9 @@ impl Experiment for VarianceReduced {
 
     fn figure(&self, results: &Results) -> Figure {
         let y = || Axis::log("squared gradient norm");
-        let curves = Estimator::ALL
-            .map(|estimator| Panel::of(results, estimator.name(), SQUARED_GRADIENT, Axis::linear("iteration"), y()));
+        let curves = Estimator::ALL.map(|estimator| {
+            Panel::of(results, GroupName::new(estimator.name()), SQUARED_GRADIENT, Axis::linear("iteration"), y())
+        });
         let point = |map: Map, estimator, alpha: f64, strength: f64, x: f64| {
             let ratios = advantage(results, map, estimator, alpha, strength)?.map(|ln| ln.clamp(-30.0, 30.0).exp());
             let [low, high] = [0.1, 0.9].map(|q| quantile(&ratios.values(), q));
@@ -594,7 +599,7 @@ impl Experiment for VarianceReduced {
         let maps = Estimator::WITH_ALPHA.map(|estimator| {
             let lines = [Map::TopK, Map::Quantised].into_iter().flat_map(|map| {
                 map.strengths().iter().map(move |strength| Line {
-                    label: map.cell(*strength),
+                    label: map.cell(*strength).into(),
                     points: ALPHAS
                         .iter()
                         .filter_map(|alpha| point(map, estimator, *alpha, *strength, *alpha))
@@ -610,7 +615,7 @@ impl Experiment for VarianceReduced {
                 .filter_map(|alpha| point(Map::RandomK, Estimator::Momentum, *alpha, kept, growth(*alpha, kept)))
                 .collect();
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            Line { label: Map::RandomK.cell(kept), points, marked: true }
+            Line { label: Map::RandomK.cell(kept).into(), points, marked: true }
         });
         let boundary = Panel {
             title: "random-k, momentum: ErrorCompensatedX over one-step".into(),
@@ -658,7 +663,7 @@ impl Experiment for VarianceReduced {
         rate.head.extend(LENGTHS.map(|steps| format!("T = {steps}")));
         for curve in results.curves(RATE) {
             let cells = LENGTHS.map(|steps| told(at(results, RATE, curve, SQUARED_GRADIENT, steps as f64)));
-            rate.rows.push(std::iter::once(curve.to_owned()).chain(cells).collect());
+            rate.rows.push(std::iter::once(curve.into()).chain(cells).collect());
         }
         maps.extend([logistic, rate]);
         maps

@@ -19,18 +19,22 @@ use crate::figure::{Axis, Figure, Panel};
 use crate::record::judge::{Bound, Exact};
 #[cfg(test)]
 use crate::record::made::{Made, Witness, steady, torn};
-use crate::record::{Claim, Curve, Metric, Recorder, Results, Summary};
+use crate::record::{Claim, Curve, CurveName, GroupName, Metric, Recorder, Results, Summary};
 use crate::words::short;
 
 pub(super) struct WireSize;
 
-const DELTA: &str = "where AdamW led a GPT";
-const NORMAL: &str = "normal numbers";
-const GROUPS: [&str; 2] = [DELTA, NORMAL];
+const DELTA: GroupName = GroupName::new("where AdamW led a GPT");
+const NORMAL: GroupName = GroupName::new("normal numbers");
+const GROUPS: [GroupName; 2] = [DELTA, NORMAL];
 /// Kept of 4096, and the name; the second is SparseLoCo's.
-const KEPT: [(u32, &str); 4] =
-    [(16, "16 of 4096"), (64, "64 of 4096, SparseLoCo"), (256, "256 of 4096"), (1024, "1024 of 4096")];
-const SPARSE: &str = KEPT[1].1;
+const KEPT: [(u32, CurveName); 4] = [
+    (16, CurveName::new("16 of 4096")),
+    (64, CurveName::new("64 of 4096, SparseLoCo")),
+    (256, CurveName::new("256 of 4096")),
+    (1024, CurveName::new("1024 of 4096")),
+];
+const SPARSE: CurveName = KEPT[1].1;
 
 /// All that is sent beside the values' two bits and their sizes, a kept value.
 const PLACE: Metric = Metric::new("bits a kept place");
@@ -99,10 +103,10 @@ impl Experiment for WireSize {
     }
 
     fn curves(&self, _: &Setup) -> Vec<Curve> {
-        let of = |group: &str, (k, name): (u32, &str)| {
+        let of = |group: GroupName, (k, name): (u32, CurveName)| {
             Curve::new(group, name, "sparse-loco", &format!("topk:{k}/4096,values=2bit,tiles"), 1.0)
         };
-        GROUPS.iter().flat_map(|group| KEPT.map(|kept| of(group, kept))).collect()
+        GROUPS.iter().flat_map(|group| KEPT.map(|kept| of(*group, kept))).collect()
     }
 
     fn seeds(&self, setup: &Setup) -> u64 {
@@ -128,7 +132,7 @@ impl Experiment for WireSize {
         vec!["The published programs frame their messages in ways of their own; here only what the paper counts is counted of them, and all bytes of ours.".into()]
     }
 
-    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder<'_>) -> Result<(), ReproduceError> {
+    fn run(&self, curve: &Curve, seed: u64, setup: &Setup, out: &mut Recorder) -> Result<(), ReproduceError> {
         out.tick(0, 1)?;
         let made = Self::delta(setup, seed)?;
         let (layout, mut x) = (&made.0, made.1.clone());
@@ -168,8 +172,8 @@ impl Experiment for WireSize {
     }
 
     fn claims(&self, results: &Results) -> Vec<Claim> {
-        let of = |group: &str, curve: &str, metric| results.seeds(group, curve, metric, Summary::Last);
-        let both = |metric| GROUPS.map(|group| (group.to_owned(), of(group, SPARSE, metric)));
+        let of = |group: GroupName, curve: CurveName, metric| results.seeds(group, curve, metric, Summary::Last);
+        let both = |metric| GROUPS.map(|group| (group, of(group, SPARSE, metric)));
         let all = GROUPS.iter().flat_map(|group| KEPT.map(|(_, name)| (*group, name)));
         vec![
             Claim::about(

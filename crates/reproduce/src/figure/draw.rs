@@ -14,6 +14,7 @@ use super::panel::{Figure, Line, Panel};
 use super::strokes::Stroke;
 use super::ticks::Ticks;
 use crate::error::ReproduceError;
+use crate::record::CurveName;
 
 /// Size of a panel in pixels.
 const PANEL: (u32, u32) = (520, 380);
@@ -108,7 +109,7 @@ impl Sizes {
         let panels = figure.panels.len().max(1) as u32;
         let columns = (figure.columns.max(1) as u32).min(panels);
         let labels = figure.labels();
-        let longest = labels.iter().map(|l| l.chars().count()).max().unwrap_or(1) as u32;
+        let longest = labels.iter().map(|l| l.name().chars().count()).max().unwrap_or(1) as u32;
         let legend_columns = (columns * PANEL.0 / (8 * longest + 60)).max(1);
         let legend_rows = (labels.len() as u32).div_ceil(legend_columns);
         Self { scale, columns, rows: panels.div_ceil(columns), legend_columns, legend_rows }
@@ -144,8 +145,8 @@ fn paint<B: DrawingBackend>(
 }
 
 /// How the curves of a figure look, by their labels.
-struct Looks<'a> {
-    labels: Vec<&'a str>,
+struct Looks {
+    labels: Vec<CurveName>,
     strokes: Vec<Stroke>,
     marked: Vec<bool>,
 }
@@ -159,15 +160,15 @@ struct Look {
     marked: bool,
 }
 
-impl<'a> Looks<'a> {
-    fn of(figure: &'a Figure) -> Self {
+impl Looks {
+    fn of(figure: &Figure) -> Self {
         let labels = figure.labels();
         let lines = || figure.panels.iter().flat_map(|panel| &panel.lines);
         let marked = labels.iter().map(|label| lines().any(|line| line.label == *label && line.marked)).collect();
         Self { strokes: Stroke::of(figure), marked, labels }
     }
 
-    fn look(&self, label: &str) -> Look {
+    fn look(&self, label: CurveName) -> Look {
         let place = self.labels.iter().position(|known| *known == label).unwrap_or(0);
         Look { colour: COLOURS[place % COLOURS.len()], stroke: self.strokes[place], marked: self.marked[place] }
     }
@@ -301,7 +302,7 @@ fn paint_panel<B: DrawingBackend>(
         .draw()
         .map_err(failed)?;
     for (line, points) in &lines {
-        let colour = looks.look(&line.label).colour;
+        let colour = looks.look(line.label).colour;
         if points.iter().any(|(_, [_, low, high])| high > low) {
             let lows = points.iter().map(|(x, [_, low, _])| (*x, *low));
             let highs = points.iter().rev().map(|(x, [_, _, high])| (*x, *high));
@@ -310,7 +311,7 @@ fn paint_panel<B: DrawingBackend>(
         }
     }
     // Over all bands, and what is broken over what it coincides with.
-    let mut order: Vec<_> = lines.iter().map(|(line, points)| (looks.look(&line.label), line, points)).collect();
+    let mut order: Vec<_> = lines.iter().map(|(line, points)| (looks.look(line.label), line, points)).collect();
     order.sort_by_key(|(look, ..)| look.stroke);
     for (look, line, points) in order {
         let means: Vec<(f64, f64)> = points.iter().map(|(x, [mean, ..])| (*x, *mean)).collect();
@@ -333,12 +334,12 @@ fn paint_legend<B: DrawingBackend>(
     for (i, label) in looks.labels.iter().enumerate() {
         let (row, place) = (i as u32 / sizes.legend_columns, i as u32 % sizes.legend_columns);
         let (left, middle) = (px(24) + place as i32 * column, px(LEGEND_ROW * row + LEGEND_ROW / 2));
-        let look = looks.look(label);
+        let look = looks.look(*label);
         strokes(vec![(left, middle), (left + px(24), middle)], look, 3, sizes, area)?;
         if look.marked {
             mark((left + px(12), middle), look, sizes, area)?;
         }
-        area.draw(&Text::new(*label, (left + px(32), middle), style.clone())).map_err(failed)?;
+        area.draw(&Text::new(label.name(), (left + px(32), middle), style.clone())).map_err(failed)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Panels of curves, as they are drawn.
 
-use crate::record::{Metric, Results, mean, quantile};
+use crate::record::{CurveName, GroupName, Metric, Results, mean, quantile};
 
 /// Panels in rows.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,7 @@ impl Axis {
 #[derive(Clone, Debug, Default)]
 pub struct Line {
     /// Its name in the legend.
-    pub label: String,
+    pub label: CurveName,
     /// By ascending x.
     pub points: Vec<Point>,
     /// Whether its points are marked.
@@ -76,16 +76,16 @@ impl Figure {
     }
 
     /// The panels that `panel` makes of each group, in rows of so many.
-    pub fn of_groups(results: &Results, columns: usize, panel: impl Fn(&str) -> Panel) -> Self {
+    pub fn of_groups(results: &Results, columns: usize, panel: impl Fn(GroupName) -> Panel) -> Self {
         Self::new(columns, results.groups().into_iter().map(panel).collect())
     }
 
     /// The names of all curves, each once.
-    pub fn labels(&self) -> Vec<&str> {
-        let mut labels: Vec<&str> = Vec::new();
+    pub fn labels(&self) -> Vec<CurveName> {
+        let mut labels: Vec<CurveName> = Vec::new();
         for line in self.panels.iter().flat_map(|p| &p.lines) {
-            if !labels.contains(&line.label.as_str()) {
-                labels.push(&line.label);
+            if !labels.contains(&line.label) {
+                labels.push(line.label);
             }
         }
         labels
@@ -94,12 +94,12 @@ impl Figure {
 
 impl Panel {
     /// A metric of every curve of a group that has it, against the rows' own x.
-    pub fn of(results: &Results, group: &str, metric: Metric, x: Axis, y: Axis) -> Self {
+    pub fn of(results: &Results, group: GroupName, metric: Metric, x: Axis, y: Axis) -> Self {
         Self::with(results, group, metric, x, y, |points, _| points)
     }
 
     /// A metric against another metric that was recorded at the same x: against bits, say.
-    pub fn against(results: &Results, group: &str, metric: Metric, abscissa: Metric, x: Axis, y: Axis) -> Self {
+    pub fn against(results: &Results, group: GroupName, metric: Metric, abscissa: Metric, x: Axis, y: Axis) -> Self {
         Self::with(results, group, metric, x, y, |points, curve| {
             let by_x = line(&results.series(group, curve, abscissa));
             let at = |x: f64| by_x.iter().find(|p| p.x == x).map(|p| p.mean);
@@ -109,15 +109,15 @@ impl Panel {
 
     fn with(
         results: &Results,
-        group: &str,
+        group: GroupName,
         metric: Metric,
         x: Axis,
         y: Axis,
-        change: impl Fn(Vec<Point>, &str) -> Vec<Point>,
+        change: impl Fn(Vec<Point>, CurveName) -> Vec<Point>,
     ) -> Self {
         let lines = results.curves(group).into_iter().filter_map(|curve| {
             let points = change(line(&results.series(group, curve, metric)), curve);
-            (!points.is_empty()).then(|| Line { label: curve.into(), marked: points.len() < 12, points })
+            (!points.is_empty()).then_some(Line { label: curve, marked: points.len() < 12, points })
         });
         Self { title: group.into(), x, y, lines: lines.collect() }
     }

@@ -88,14 +88,15 @@ fn at(points: &[(f64, f64)], x: f64) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::figure::{Axis, Point};
+    use crate::record::CurveName;
 
     type Height = fn(f64) -> f64;
 
-    fn panel(lines: &[(&str, Height)]) -> Panel {
+    fn panel(lines: &[(&'static str, Height)]) -> Panel {
         let lines = lines.iter().map(|(label, height)| {
             let point = |i: u32| (f64::from(i), height(f64::from(i)));
             let points = (0..=20).map(point).map(|(x, y)| Point { x, mean: y, low: y, high: y }).collect();
-            Line { label: (*label).into(), points, marked: false }
+            Line { label: CurveName::new(label), points, marked: false }
         });
         Panel { x: Axis::linear("x"), y: Axis::linear("y"), lines: lines.collect(), ..Panel::default() }
     }

@@ -26,19 +26,19 @@ pub(crate) enum End {
 }
 
 /// Records a session.
-struct Recording<'a, 'r, F> {
-    out: &'a mut Recorder<'r>,
+struct Recording<'a, F> {
+    out: &'a mut Recorder,
     checkpoint: Option<&'a str>,
     sums: Sums,
     saved: Instant,
     stepped: F,
 }
 
-impl<T, F> Watch<T> for Recording<'_, '_, F>
+impl<T, F> Watch<T> for Recording<'_, F>
 where
     T: Keeps,
     ReproduceError: From<T::Error>,
-    F: FnMut(&mut Session<T>, &Step, &mut Sums, &mut Recorder<'_>) -> Result<(), ReproduceError>,
+    F: FnMut(&mut Session<T>, &Step, &mut Sums, &mut Recorder) -> Result<(), ReproduceError>,
 {
     type Error = ReproduceError;
 
@@ -74,8 +74,8 @@ where
 pub(crate) fn advance<T: Keeps>(
     session: &mut Session<T>,
     checkpoint: Option<&str>,
-    out: &mut Recorder<'_>,
-    stepped: impl FnMut(&mut Session<T>, &Step, &mut Sums, &mut Recorder<'_>) -> Result<(), ReproduceError>,
+    out: &mut Recorder,
+    stepped: impl FnMut(&mut Session<T>, &Step, &mut Sums, &mut Recorder) -> Result<(), ReproduceError>,
 ) -> Result<(End, Sums), ReproduceError>
 where
     ReproduceError: From<T::Error>,
@@ -105,7 +105,7 @@ pub(crate) fn save<T: Keeps>(
     session: &mut Session<T>,
     sums: &Sums,
     checkpoint: &str,
-    out: &Recorder<'_>,
+    out: &Recorder,
 ) -> Result<(), ReproduceError>
 where
     ReproduceError: From<T::Error>,
@@ -116,7 +116,7 @@ where
 }
 
 /// Records what a worker has sent and received so far.
-pub(crate) fn record_bytes(bytes: Bytes<f64>, x: f64, out: &mut Recorder<'_>) {
+pub(crate) fn record_bytes(bytes: Bytes<f64>, x: f64, out: &mut Recorder) {
     let Bytes { up, down } = bytes.megabytes();
     out.record(MEGABYTES_UP, x, up);
     out.record(MEGABYTES_DOWN, x, down);

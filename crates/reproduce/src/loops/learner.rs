@@ -20,7 +20,7 @@ use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 use super::advance::{End, finite};
 use crate::error::ReproduceError;
 use crate::record::metric::{MEGABYTES_DOWN, MEGABYTES_UP, TEST_ACCURACY, TEST_LOSS, TRAIN_LOSS};
-use crate::record::{Curve, Metric, Recorder, Results, Row};
+use crate::record::{Curve, CurveName, GroupName, Metric, Recorder, Results, Row};
 use backburn_optim::learner::{EpochLines, GroupProgress, GroupStrategy, SplitMeans, StrategyError};
 use backburn_train::data::Split;
 use backburn_train::models::{LearnerNet, ModelKind};
@@ -52,10 +52,10 @@ fn file(directory: &Path) -> PathBuf {
 /// As text; unlike JSON it has infinite numbers.
 fn to_csv(measured: &Measured) -> String {
     let row = |epoch: usize, (metric, value): &(Metric, f64)| Row {
-        group: String::new(),
-        curve: String::new(),
+        group: GroupName::default(),
+        curve: CurveName::default(),
         seed: 0,
-        metric: (*metric).into(),
+        metric: *metric,
         x: epoch as f64,
         value: *value,
     };
@@ -77,7 +77,7 @@ fn from_csv(text: &str) -> Result<Measured, ReproduceError> {
 /// Trains, and records after each epoch the mean training loss, test loss, test accuracy and bytes. A curve
 /// that is stopped goes on from its last epoch; one that diverges has infinite losses and the accuracy of
 /// chance from there on.
-pub(crate) fn train(training: Training, curve: &Curve, out: &mut Recorder<'_>) -> Result<End, ReproduceError> {
+pub(crate) fn train(training: Training, curve: &Curve, out: &mut Recorder) -> Result<End, ReproduceError> {
     let Training { model, split, scope, epochs, augment, seed, device } = training;
     let device = device.device()?.autodiff();
     let directory = out.scratch().to_path_buf();
@@ -169,7 +169,7 @@ fn keep(split: &SplitMeans, measured: &Mutex<Measured>, sent: &Mutex<Bytes<f64>>
 }
 
 /// Records whole epochs.
-fn record(measured: &Measured, out: &mut Recorder<'_>) {
+fn record(measured: &Measured, out: &mut Recorder) {
     for (epoch, values) in measured.iter().filter(|(_, values)| values.iter().any(|(name, _)| *name == MEGABYTES_UP)) {
         values.iter().for_each(|(name, value)| out.record(*name, *epoch as f64, *value));
     }

@@ -8,7 +8,7 @@ use crate::experiment::{Scale, Setup, Table};
 use crate::figure::{Axis, Panel};
 use crate::problems::{Rows, SoftmaxRegression};
 use crate::record::metric::{MEGABYTES_UP, SQUARED_GRADIENT};
-use crate::record::{Curve, Metric, Recorder, Results, Seeds, Summary};
+use crate::record::{Curve, CurveName, GroupName, Metric, Recorder, Results, Seeds, Summary};
 use crate::words::short;
 use backburn_train::data::Partition;
 use backburn_train::data::catalog::{self, Entry, Location, Part};
@@ -36,8 +36,8 @@ impl Method {
     pub const ALL: [Self; 7] =
         [Self::Sgd, Self::Ef14, Self::Ef21, Self::Sgdm, Self::Sgd2m, Self::Neolithic, Self::Beer];
 
-    pub fn name(self) -> &'static str {
-        match self {
+    pub fn name(self) -> CurveName {
+        CurveName::new(match self {
             Self::Sgd => "SGD",
             Self::Ef14 => "EF14-SGD",
             Self::Ef21 => "EF21-SGD",
@@ -45,7 +45,12 @@ impl Method {
             Self::Sgd2m => "EF21-SGD2M",
             Self::Neolithic => "NEOLITHIC",
             Self::Beer => "BEER",
-        }
+        })
+    }
+
+    /// Workers, at least: a lone node has nobody to gossip with.
+    pub fn needs(self) -> usize {
+        if self == Self::Beer { 2 } else { 1 }
     }
 
     /// As text; α is what the compressor keeps, of which BEER's gossip step is a multiple, and η the weights of single
@@ -63,12 +68,12 @@ impl Method {
     }
 
     /// Each seed's mean squared gradient norm over the end of its run.
-    pub fn late(self, results: &Results, group: &str) -> Option<Seeds> {
+    pub fn late(self, results: &Results, group: GroupName) -> Option<Seeds> {
         results.seeds(group, self.name(), SQUARED_GRADIENT, Summary::Tail(LATE))
     }
 
     /// The same over the last points before so many megabytes were sent by a worker.
-    pub fn at(self, results: &Results, group: &str, budget: f64) -> Option<Seeds> {
+    pub fn at(self, results: &Results, group: GroupName, budget: f64) -> Option<Seeds> {
         let sent = results.series(group, self.name(), MEGABYTES_UP);
         let values = results.series(group, self.name(), SQUARED_GRADIENT);
         let of = |(seed, points): &(u64, Vec<(f64, f64)>)| {
@@ -82,7 +87,7 @@ impl Method {
 }
 
 /// The most that every compressed method of a group has sent, in megabytes a worker.
-pub(crate) fn budget(results: &Results, group: &str) -> Option<f64> {
+pub(crate) fn budget(results: &Results, group: GroupName) -> Option<f64> {
     let compressed = Method::ALL.into_iter().filter(|method| *method != Method::Sgd);
     let sent = compressed.filter_map(|m| Some(results.seeds(group, m.name(), MEGABYTES_UP, Summary::Last)?.least()));
     sent.min_by(f64::total_cmp)
@@ -96,24 +101,18 @@ pub(crate) const STEP_SIZES: &str =
     "1 for every method; with --tune the best power of two from 2^-4 to 2^3 for every method and panel";
 
 pub(crate) fn curves(
-    group: String,
+    group: GroupName,
     (workers, batch): (usize, usize),
     (k, alpha, eta): (usize, f64, [f64; 2]),
     steps: Steps,
     cost: f64,
 ) -> impl Iterator<Item = Curve> {
-    // A lone node has nobody to gossip with.
-    let methods = Method::ALL.into_iter().zip(steps).filter(move |(method, _)| workers > 1 || *method != Method::Beer);
+    let methods = Method::ALL.into_iter().zip(steps).filter(move |(method, _)| method.needs() <= workers);
     methods.map(move |(method, exponent)| {
         let compressor = if method == Method::Sgd { "identity".into() } else { format!("topk:k={k}") };
         let cost = if method == Method::Neolithic { ROUNDS as f64 * cost } else { cost };
         let lr = 2f64.powi(exponent);
-        Curve {
-            workers,
-            batch,
-            cost,
-            ..Curve::new(group.clone(), method.name(), &method.form(alpha, eta), &compressor, lr)
-        }
+        Curve { workers, batch, cost, ..Curve::new(group, method.name(), &method.form(alpha, eta), &compressor, lr) }
     })
 }
 
@@ -173,7 +172,7 @@ pub(crate) fn run(
     curve: &Curve,
     seed: u64,
     length: Length,
-    out: &mut Recorder<'_>,
+    out: &mut Recorder,
 ) -> Result<(), ReproduceError> {
     let problem = data.problem(partition, curve, seed)?;
     let start = vec![0.0; data.rows.features() * data.classes];
@@ -185,12 +184,13 @@ pub(crate) fn run(
 }
 
 /// Every method's level in these groups.
-pub(crate) fn table(results: &Results, title: String, groups: &[(String, String)]) -> Table {
+pub(crate) fn table(results: &Results, title: String, groups: &[(String, GroupName)]) -> Table {
     let mut table = Table::new(title, &["method"]);
     table.head.extend(groups.iter().map(|(head, _)| head.clone()));
     for method in Method::ALL {
-        let cell = |(_, group): &(String, String)| {
-            method.late(results, group).map_or("–".into(), |seeds| short(seeds.mean()))
+        let cell = |(_, group): &(String, GroupName)| {
+            let late = if results.has(*group, method.name()) { method.late(results, *group) } else { None };
+            late.map_or("–".into(), |seeds| short(seeds.mean()))
         };
         table.rows.push(std::iter::once(method.name().into()).chain(groups.iter().map(cell)).collect());
     }
@@ -198,7 +198,7 @@ pub(crate) fn table(results: &Results, title: String, groups: &[(String, String)
 }
 
 /// A group's two panels: against what was sent, and against samples.
-pub(crate) fn panels(results: &Results, group: &str) -> [Panel; 2] {
+pub(crate) fn panels(results: &Results, group: GroupName) -> [Panel; 2] {
     let y = || Axis::log("squared gradient norm");
     [
         Panel::against(results, group, SQUARED_GRADIENT, MEGABYTES_UP, Axis::log("megabytes sent by a worker"), y()),

@@ -49,8 +49,8 @@ pub(crate) fn train(
     config: RunConfig,
     split: impl Into<Split<Examples>>,
     watch: Watch,
-    out: &mut Recorder<'_>,
-    mut stepped: impl FnMut(&mut Trainer, &Step, &mut Sums, &mut Recorder<'_>),
+    out: &mut Recorder,
+    mut stepped: impl FnMut(&mut Trainer, &Step, &mut Sums, &mut Recorder),
 ) -> Result<End, ReproduceError> {
     let per_step = config.workers * config.batch;
     let mut trainer = Trainer::with_data(config, split)?;

@@ -66,14 +66,14 @@ impl<'p> Descent<'p> {
     /// Where method and compressor do not go together, or the curve is to stop.
     pub fn run(
         self,
-        out: &mut Recorder<'_>,
-        mut measure: impl FnMut(&mut Simulation<'_>, f64, &mut Recorder<'_>),
+        out: &mut Recorder,
+        mut measure: impl FnMut(&mut Simulation<'_>, f64, &mut Recorder),
     ) -> Result<(), ReproduceError> {
         let Self { curve, problem, seed, start, length: Length { steps, points }, watched, lr } = self;
         let (algorithm, compressor) = (curve.algorithm.parse()?, compressor(&curve.compressor)?);
         let simulation = Simulation::new(algorithm, compressor, problem, curve.workers, seed, start)?;
         let mut session = Session::new(simulation, move |step, _| lr(step), steps);
-        let mut measure = |session: &mut Session<Simulation<'_>>, taken: u64, out: &mut Recorder<'_>| {
+        let mut measure = |session: &mut Session<Simulation<'_>>, taken: u64, out: &mut Recorder| {
             let before = out.rows().len();
             measure(session.trains_mut(), taken as f64, out);
             if out.rows().len() > before {

@@ -114,10 +114,10 @@ impl Judging {
     }
 
     /// A part for each label with its evidence, by the same test.
-    pub fn each<T: Test + Clone + 'static>(
+    pub fn each<T: Test + Clone + 'static, L: Into<String>>(
         self,
         test: &T,
-        evidence: impl IntoIterator<Item = (String, Option<T::Evidence>)>,
+        evidence: impl IntoIterator<Item = (L, Option<T::Evidence>)>,
     ) -> Self
     where
         T::Evidence: 'static,

@@ -1,12 +1,14 @@
 //! A curve: what is run once a seed.
 
+use super::name::{CurveName, GroupName};
+
 /// One curve: a method in a setting. It is run once a seed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
     /// What belongs into one panel.
-    pub group: String,
+    pub group: GroupName,
     /// Its name in the legend.
-    pub name: String,
+    pub name: CurveName,
     /// The method's textual form.
     pub algorithm: String,
     /// The compressor's textual form.
@@ -25,10 +27,10 @@ pub struct Curve {
 
 impl Curve {
     /// A curve of one worker.
-    pub fn new(group: impl Into<String>, name: &str, algorithm: &str, compressor: &str, lr: f64) -> Self {
+    pub fn new(group: GroupName, name: CurveName, algorithm: &str, compressor: &str, lr: f64) -> Self {
         Self {
-            group: group.into(),
-            name: name.into(),
+            group,
+            name,
             algorithm: algorithm.into(),
             compressor: compressor.into(),
             workers: 1,

@@ -1,7 +1,7 @@
 //! Results made up for tests: each claim is shown numbers that turn it each way.
 
 use super::judge::Verdict;
-use super::metric::Metric;
+use super::name::{CurveName, GroupName, Metric};
 use super::results::{Results, Row};
 
 /// Results made up, and what a claim must say of them.
@@ -32,13 +32,13 @@ pub(crate) fn torn(low: f64, high: f64) -> Vec<f64> {
 
 impl Made {
     /// With this series in the place of one that was there: one point at x = 0 for each seed.
-    pub fn with(self, group: &str, curve: &str, metric: Metric, values: &[f64]) -> Self {
+    pub fn with(self, group: GroupName, curve: CurveName, metric: Metric, values: &[f64]) -> Self {
         let rows = (1..).zip(values).map(|(seed, value)| (seed, 0.0, *value)).collect::<Vec<_>>();
         self.put(group, curve, metric, rows)
     }
 
     /// The same for the points (x, value) of every seed.
-    pub fn path(self, group: &str, curve: &str, metric: Metric, points: &[(f64, f64)]) -> Self {
+    pub fn path(self, group: GroupName, curve: CurveName, metric: Metric, points: &[(f64, f64)]) -> Self {
         let rows = (1..=MADE_SEEDS).flat_map(|seed| points.iter().map(move |(x, value)| (seed, *x, *value)));
         let rows = rows.collect::<Vec<_>>();
         self.put(group, curve, metric, rows)
@@ -47,8 +47,8 @@ impl Made {
     /// The same for points of each seed's own.
     pub fn paths(
         self,
-        group: &str,
-        curve: &str,
+        group: GroupName,
+        curve: CurveName,
         metric: Metric,
         points: impl IntoIterator<Item = (u64, Vec<(f64, f64)>)>,
     ) -> Self {
@@ -57,17 +57,9 @@ impl Made {
         self.put(group, curve, metric, rows)
     }
 
-    fn put(mut self, group: &str, curve: &str, metric: Metric, values: Vec<(u64, f64, f64)>) -> Self {
+    fn put(mut self, group: GroupName, curve: CurveName, metric: Metric, values: Vec<(u64, f64, f64)>) -> Self {
         self.0.retain(|r| !(r.group == group && r.curve == curve && r.metric == metric));
-        let (group, curve) = (group.to_owned(), curve.to_owned());
-        self.0.extend(values.into_iter().map(|(seed, x, value)| Row {
-            group: group.clone(),
-            curve: curve.clone(),
-            seed,
-            metric: metric.into(),
-            x,
-            value,
-        }));
+        self.0.extend(values.into_iter().map(|(seed, x, value)| Row { group, curve, seed, metric, x, value }));
         self
     }
 

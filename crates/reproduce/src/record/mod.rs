@@ -6,6 +6,7 @@ pub mod judge;
 #[cfg(test)]
 pub(crate) mod made;
 pub mod metric;
+mod name;
 mod recorder;
 mod results;
 mod seeds;
@@ -15,7 +16,7 @@ mod sums;
 pub use claim::{Claim, Judging};
 pub use curve::Curve;
 pub use judge::Verdict;
-pub use metric::Metric;
+pub use name::{CurveName, GroupName, Metric};
 pub(crate) use recorder::Done;
 pub use recorder::{Recorder, Ticker, is_due};
 pub use results::{Results, Row};

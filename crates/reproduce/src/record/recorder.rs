@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use backburn_optim::Snapshot;
 
 use super::curve::Curve;
-use super::metric::Metric;
+use super::name::{CurveName, GroupName, Metric};
 use super::results::{Results, Row};
 use crate::error::ReproduceError;
 
@@ -27,10 +27,10 @@ impl Done {
 
 /// Given to an experiment for one curve and seed.
 #[derive(Debug)]
-pub struct Recorder<'a> {
+pub struct Recorder {
     rows: Vec<Row>,
-    group: &'a str,
-    curve: &'a str,
+    group: GroupName,
+    curve: CurveName,
     seed: u64,
     ticker: Ticker,
     scratch: PathBuf,
@@ -71,14 +71,8 @@ impl Ticker {
 /// Where a checkpoint keeps the rows.
 const ROWS: &str = "rows";
 
-impl<'a> Recorder<'a> {
-    pub(crate) fn new(
-        curve: &'a Curve,
-        seed: u64,
-        stop: [Arc<AtomicBool>; 2],
-        done: Arc<Done>,
-        scratch: PathBuf,
-    ) -> Self {
+impl Recorder {
+    pub(crate) fn new(curve: &Curve, seed: u64, stop: [Arc<AtomicBool>; 2], done: Arc<Done>, scratch: PathBuf) -> Self {
         let ticker = Ticker {
             stop,
             done,
@@ -86,7 +80,7 @@ impl<'a> Recorder<'a> {
             #[cfg(test)]
             patience: Arc::new(u64::MAX.into()),
         };
-        Self { rows: Vec::new(), group: &curve.group, curve: &curve.name, seed, ticker, scratch }
+        Self { rows: Vec::new(), group: curve.group, curve: curve.name, seed, ticker, scratch }
     }
 
     /// Stops at the tick after so many.
@@ -98,14 +92,7 @@ impl<'a> Recorder<'a> {
 
     /// Takes one number.
     pub fn record(&mut self, metric: Metric, x: f64, value: f64) {
-        self.rows.push(Row {
-            group: self.group.into(),
-            curve: self.curve.into(),
-            seed: self.seed,
-            metric: metric.into(),
-            x,
-            value,
-        });
+        self.rows.push(Row { group: self.group, curve: self.curve, seed: self.seed, metric, x, value });
     }
 
     /// Says that the next loop is this share of the curve's time.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::metric::Metric;
+use super::name::{CurveName, GroupName, Metric};
 use super::seeds::{Seeds, Summary};
 use super::statistics::mean;
 use crate::error::ReproduceError;
@@ -11,13 +11,13 @@ use crate::error::ReproduceError;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// What belongs into one panel: a batch size, a number of workers, a compressor.
-    pub group: String,
+    pub group: GroupName,
     /// The curve within it: a method.
-    pub curve: String,
+    pub curve: CurveName,
     /// The seed of the repetition.
     pub seed: u64,
     /// What was measured.
-    pub metric: String,
+    pub metric: Metric,
     /// Where: a step, an epoch, a parameter of the curve.
     pub x: f64,
     /// The number.
@@ -30,6 +30,9 @@ pub struct Results {
     rows: Vec<Row>,
     /// The first row of an unfinished curve.
     whole: usize,
+    /// The curves there are: nothing can be asked of another.
+    #[cfg(test)]
+    declared: Option<std::sync::Arc<[(GroupName, CurveName)]>>,
 }
 
 /// The line before the rows of unfinished curves.
@@ -40,7 +43,18 @@ const HEADER: &str = "group,curve,seed,metric,x,value";
 impl Results {
     /// From the rows of finished curves.
     pub fn new(rows: Vec<Row>) -> Self {
-        Self { whole: rows.len(), rows }
+        Self {
+            whole: rows.len(),
+            rows,
+            #[cfg(test)]
+            declared: None,
+        }
+    }
+
+    /// Of these curves alone: whoever asks for another has misspelt it, and panics instead of finding nothing.
+    #[cfg(test)]
+    pub(crate) fn declaring(self, curves: &[(GroupName, CurveName)]) -> Self {
+        Self { declared: Some(curves.into()), ..self }
     }
 
     /// And with those of unfinished ones: they are drawn, and nothing is judged by them.
@@ -66,7 +80,13 @@ impl Results {
             if i == self.whole {
                 let _ = writeln!(text, "{UNFINISHED}");
             }
-            let _ = writeln!(text, "{},{},{seed},{},{x},{value}", field(group), field(curve), field(metric));
+            let _ = writeln!(
+                text,
+                "{},{},{seed},{},{x},{value}",
+                field(group.name()),
+                field(curve.name()),
+                field(metric.name())
+            );
         }
         text
     }
@@ -96,35 +116,47 @@ impl Results {
                 continue;
             }
             let fields = split(line).ok_or_else(|| fail(line_number, "a quotation does not end".into()))?;
-            let [group, curve, seed, metric, x, value] = &fields[..] else {
-                return Err(fail(line_number, format!("{} fields instead of 6", fields.len())));
-            };
+            let [group, curve, seed, metric, x, value] = <[String; 6]>::try_from(fields)
+                .map_err(|fields| fail(line_number, format!("{} fields instead of 6", fields.len())))?;
             let number =
                 |text: &str| text.parse::<f64>().map_err(|_| fail(line_number, format!("`{text}` is not a number")));
             rows.push(Row {
-                group: group.clone(),
-                curve: curve.clone(),
+                group: group.into(),
+                curve: curve.into(),
                 seed: seed.parse().map_err(|_| fail(line_number, format!("`{seed}` is not a seed")))?,
-                metric: metric.clone(),
-                x: number(x)?,
-                value: number(value)?,
+                metric: metric.into(),
+                x: number(&x)?,
+                value: number(&value)?,
             });
         }
-        Ok(Self { whole: whole.unwrap_or(rows.len()), rows })
+        Ok(Self { whole: whole.unwrap_or(rows.len()), ..Self::new(rows) })
     }
 
     /// The groups, in the order of their first rows.
-    pub fn groups(&self) -> Vec<&str> {
-        distinct(self.rows.iter().map(|r| r.group.as_str()))
+    pub fn groups(&self) -> Vec<GroupName> {
+        distinct(self.rows.iter().map(|r| r.group))
     }
 
     /// The curves of a group, in the order of their first rows.
-    pub fn curves(&self, group: &str) -> Vec<&str> {
-        distinct(self.rows.iter().filter(|r| r.group == group).map(|r| r.curve.as_str()))
+    pub fn curves(&self, group: GroupName) -> Vec<CurveName> {
+        #[cfg(test)]
+        if let Some(declared) = &self.declared {
+            assert!(declared.iter().any(|known| known.0 == group), "no group is called `{group}`: {declared:?}");
+        }
+        distinct(self.rows.iter().filter(|r| r.group == group).map(|r| r.curve))
+    }
+
+    /// Whether a group has rows of such a curve, of which there need not be one.
+    pub fn has(&self, group: GroupName, curve: CurveName) -> bool {
+        self.curves(group).contains(&curve)
     }
 
     /// Each seed's points (x, value) of a metric, by ascending x.
-    pub fn series(&self, group: &str, curve: &str, metric: Metric) -> Vec<(u64, Vec<(f64, f64)>)> {
+    pub fn series(&self, group: GroupName, curve: CurveName, metric: Metric) -> Vec<(u64, Vec<(f64, f64)>)> {
+        #[cfg(test)]
+        if let Some(declared) = &self.declared {
+            assert!(declared.contains(&(group, curve)), "`{group}` has no curve `{curve}`: {declared:?}");
+        }
         let mut series: Vec<(u64, Vec<(f64, f64)>)> = Vec::new();
         for row in self.rows.iter().filter(|r| r.group == group && r.curve == curve && r.metric == metric) {
             match series.iter_mut().find(|(seed, _)| *seed == row.seed) {
@@ -138,19 +170,19 @@ impl Results {
     }
 
     /// What each seed's curve comes to; `None` where there are no rows.
-    pub fn seeds(&self, group: &str, curve: &str, metric: Metric, summary: Summary) -> Option<Seeds> {
+    pub fn seeds(&self, group: GroupName, curve: CurveName, metric: Metric, summary: Summary) -> Option<Seeds> {
         let series = self.series(group, curve, metric);
         let seeds: Seeds = series.iter().filter_map(|(seed, points)| Some((*seed, summary.of(points)?))).collect();
         (!series.is_empty()).then_some(seeds)
     }
 
     /// Each seed's last value.
-    pub fn lasts(&self, group: &str, curve: &str, metric: Metric) -> Vec<f64> {
+    pub fn lasts(&self, group: GroupName, curve: CurveName, metric: Metric) -> Vec<f64> {
         self.of_each(group, curve, metric, |points| points.last().map(|p| p.1))
     }
 
     /// Each seed's mean over the last `share` of its points.
-    pub fn tails(&self, group: &str, curve: &str, metric: Metric, share: f64) -> Vec<f64> {
+    pub fn tails(&self, group: GroupName, curve: CurveName, metric: Metric, share: f64) -> Vec<f64> {
         self.of_each(group, curve, metric, |points| {
             let from = points.len() - ((points.len() as f64 * share).ceil() as usize).clamp(1, points.len());
             mean(points[from..].iter().map(|p| p.1))
@@ -158,36 +190,42 @@ impl Results {
     }
 
     /// Each seed's smallest value.
-    pub fn smallest(&self, group: &str, curve: &str, metric: Metric) -> Vec<f64> {
+    pub fn smallest(&self, group: GroupName, curve: CurveName, metric: Metric) -> Vec<f64> {
         self.of_each(group, curve, metric, |points| points.iter().map(|p| p.1).min_by(f64::total_cmp))
     }
 
     /// Each seed's largest value.
-    pub fn largest(&self, group: &str, curve: &str, metric: Metric) -> Vec<f64> {
+    pub fn largest(&self, group: GroupName, curve: CurveName, metric: Metric) -> Vec<f64> {
         self.of_each(group, curve, metric, |points| points.iter().map(|p| p.1).max_by(f64::total_cmp))
     }
 
     /// The mean over seeds of the last values.
-    pub fn last(&self, group: &str, curve: &str, metric: Metric) -> Option<f64> {
+    pub fn last(&self, group: GroupName, curve: CurveName, metric: Metric) -> Option<f64> {
         mean(self.lasts(group, curve, metric))
     }
 
     /// The mean over seeds of [`tails`](Self::tails).
-    pub fn tail(&self, group: &str, curve: &str, metric: Metric, share: f64) -> Option<f64> {
+    pub fn tail(&self, group: GroupName, curve: CurveName, metric: Metric, share: f64) -> Option<f64> {
         mean(self.tails(group, curve, metric, share))
     }
 
     /// The mean over seeds and x.
-    pub fn average(&self, group: &str, curve: &str, metric: Metric) -> Option<f64> {
+    pub fn average(&self, group: GroupName, curve: CurveName, metric: Metric) -> Option<f64> {
         self.tail(group, curve, metric, 1.0)
     }
 
-    fn of_each(&self, group: &str, curve: &str, metric: Metric, of: impl Fn(&[(f64, f64)]) -> Option<f64>) -> Vec<f64> {
+    fn of_each(
+        &self,
+        group: GroupName,
+        curve: CurveName,
+        metric: Metric,
+        of: impl Fn(&[(f64, f64)]) -> Option<f64>,
+    ) -> Vec<f64> {
         self.series(group, curve, metric).iter().filter_map(|(_, points)| of(points)).collect()
     }
 }
 
-fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn distinct<T: Copy + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = std::collections::HashSet::new();
     items.filter(|item| seen.insert(*item)).collect()
 }
@@ -225,16 +263,20 @@ mod tests {
 
     const LOSS: Metric = Metric::new("loss");
 
-    fn row(curve: &str, seed: u64, x: f64, value: f64) -> Row {
-        Row { group: "batch 8, \"tiny\"".into(), curve: curve.into(), seed, metric: "loss".into(), x, value }
+    const GROUP: GroupName = GroupName::new("batch 8, \"tiny\"");
+    const A: CurveName = CurveName::new("a");
+    const B: CurveName = CurveName::new("b");
+
+    fn row(curve: CurveName, seed: u64, x: f64, value: f64) -> Row {
+        Row { group: GROUP, curve, seed, metric: LOSS, x, value }
     }
 
     #[test]
     fn csv_reads_back_with_the_same_bits() {
         let rows = vec![
-            row("a,b", 1, 0.1, 1.0 / 3.0),
-            row("# c", 2, 1e-300, f64::INFINITY),
-            row("", u64::MAX, -0.0, f64::MIN_POSITIVE),
+            row(CurveName::new("a,b"), 1, 0.1, 1.0 / 3.0),
+            row(CurveName::new("# c"), 2, 1e-300, f64::INFINITY),
+            row(CurveName::new(""), u64::MAX, -0.0, f64::MIN_POSITIVE),
         ];
         let results = Results::new(rows);
         assert_eq!(Results::from_csv(&results.to_csv()).unwrap(), results);
@@ -245,11 +287,19 @@ mod tests {
 
     #[test]
     fn unfinished_rows_are_marked_in_the_file() {
-        let results = Results::new(vec![row("a", 1, 0.0, 1.0)]).with_unfinished([row("b", 1, 0.0, 2.0)]);
+        let results = Results::new(vec![row(A, 1, 0.0, 1.0)]).with_unfinished([row(B, 1, 0.0, 2.0)]);
         let read = Results::from_csv(&results.to_csv()).unwrap();
         assert_eq!(read, results);
         assert_eq!(read.rows().len(), 2);
-        assert_eq!(read.finished(), Results::new(vec![row("a", 1, 0.0, 1.0)]));
+        assert_eq!(read.finished(), Results::new(vec![row(A, 1, 0.0, 1.0)]));
+    }
+
+    #[test]
+    #[should_panic = "has no curve `b`"]
+    fn of_a_curve_that_is_not_declared_nothing_can_be_asked() {
+        let results = Results::new(vec![row(A, 1, 0.0, 1.0)]).declaring(&[(GROUP, A)]);
+        assert_eq!(results.last(GROUP, A, LOSS), Some(1.0));
+        results.last(GROUP, B, LOSS);
     }
 
     #[test]
@@ -264,14 +314,13 @@ mod tests {
 
     #[test]
     fn summaries() {
-        let group = "batch 8, \"tiny\"";
-        let rows = vec![row("a", 1, 1.0, 4.0), row("a", 1, 0.0, 2.0), row("a", 2, 0.0, 6.0), row("a", 2, 1.0, 8.0)];
+        let rows = vec![row(A, 1, 1.0, 4.0), row(A, 1, 0.0, 2.0), row(A, 2, 0.0, 6.0), row(A, 2, 1.0, 8.0)];
         let results = Results::new(rows);
-        assert_eq!(results.lasts(group, "a", LOSS), [4.0, 8.0]);
-        assert_eq!(results.last(group, "a", LOSS), Some(6.0));
-        assert_eq!(results.tail(group, "a", LOSS, 0.1), Some(6.0));
-        assert_eq!(results.average(group, "a", LOSS), Some(5.0));
-        assert_eq!(results.smallest(group, "a", LOSS), [2.0, 6.0]);
-        assert_eq!(results.last(group, "b", LOSS), None);
+        assert_eq!(results.lasts(GROUP, A, LOSS), [4.0, 8.0]);
+        assert_eq!(results.last(GROUP, A, LOSS), Some(6.0));
+        assert_eq!(results.tail(GROUP, A, LOSS, 0.1), Some(6.0));
+        assert_eq!(results.average(GROUP, A, LOSS), Some(5.0));
+        assert_eq!(results.smallest(GROUP, A, LOSS), [2.0, 6.0]);
+        assert_eq!(results.last(GROUP, B, LOSS), None);
     }
 }

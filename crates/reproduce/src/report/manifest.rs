@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ReproduceError;
 use crate::experiment::{Experiment, Setup, Tuned};
-use crate::record::Curve;
+use crate::record::{Curve, CurveName, GroupName};
 
 /// The commit that this program was built from; `-dirty` where files differed from it, `unknown` outside of
 /// a checkout.
@@ -55,9 +55,9 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CurveRecord {
     /// Its group.
-    pub group: String,
+    pub group: GroupName,
     /// Its name.
-    pub name: String,
+    pub name: CurveName,
     /// The method.
     pub algorithm: String,
     /// The compressor.
@@ -73,8 +73,8 @@ pub struct CurveRecord {
 impl Manifest {
     pub(crate) fn new(experiment: &dyn Experiment, setup: &Setup, curves: &[Curve], seconds: f64) -> Self {
         let record = |c: &Curve| CurveRecord {
-            group: c.group.clone(),
-            name: c.name.clone(),
+            group: c.group,
+            name: c.name,
             algorithm: c.algorithm.clone(),
             compressor: c.compressor.clone(),
             workers: c.workers,

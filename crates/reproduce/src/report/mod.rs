@@ -180,10 +180,7 @@ fn experiment(s: &Section, html: &mut String) {
     let mut curves = Table::new("Curves", &["group", "curve", "method", "compressor", "n", "batch", "step size"]);
     curves.rows.extend(manifest.curves.iter().map(|c| {
         let numbers = [c.workers.to_string(), c.batch.to_string(), short(c.lr)];
-        [c.group.clone(), c.name.clone(), c.algorithm.clone(), c.compressor.clone()]
-            .into_iter()
-            .chain(numbers)
-            .collect()
+        [c.group.into(), c.name.into(), c.algorithm.clone(), c.compressor.clone()].into_iter().chain(numbers).collect()
     }));
     table(&curves, html);
     if !manifest.tuned.is_empty() {
@@ -207,7 +204,7 @@ fn tuned(tuned: &[Tuned]) -> Table {
             format!("{}: {}", short(*lr), score.map_or_else(|| "diverged".into(), short))
         };
         let tried: Vec<String> = tried.iter().map(each).collect();
-        table.rows.push(vec![group.clone(), curve.clone(), short(*lr), tried.join(", ")]);
+        table.rows.push(vec![(*group).into(), (*curve).into(), short(*lr), tried.join(", ")]);
     }
     table
 }

@@ -107,12 +107,20 @@ fn name(config: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{CurveName, GroupName, Metric};
 
     #[test]
     fn only_whole_files_of_the_same_configuration() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::new(directory.path().join("cache"));
-        let row = Row { group: "g".into(), curve: "c".into(), seed: 1, metric: "m".into(), x: 0.0, value: 0.1 };
+        let row = Row {
+            group: GroupName::new("g"),
+            curve: CurveName::new("c"),
+            seed: 1,
+            metric: Metric::new("m"),
+            x: 0.0,
+            value: 0.1,
+        };
         assert_eq!(cache.load("a = 1"), None);
         cache.store_unfinished("a = 1", &[]).unwrap();
         assert!(cache.load("a = 1").is_some_and(|kept| !kept.whole && kept.rows.is_empty()));

@@ -147,7 +147,8 @@ fn job(
         Err(ReproduceError::Stopped) => cache.store_unfinished(&job.config, &recorder.into_rows()),
         Err(source) => Err(ReproduceError::Curve {
             experiment: experiment.about().name,
-            curve: format!("{} / {}", job.curve.group, job.curve.name),
+            group: job.curve.group,
+            curve: job.curve.name,
             seed: job.seed,
             source: Box::new(source),
         }),

@@ -45,7 +45,7 @@ pub(super) fn tune(
         let sign = if tuning.more_is_better { -1.0 } else { 1.0 };
         let shown = |score: f64| score.is_finite().then_some(sign * score);
         let tried = tuning.grid.iter().zip(&scores).map(|(lr, score)| (lr.to_string(), shown(*score))).collect();
-        tuned.push(Tuned { group: curve.group.clone(), curve: curve.name.clone(), lr: curve.lr, tried });
+        tuned.push(Tuned { group: curve.group, curve: curve.name, lr: curve.lr, tried });
     }
     (tuned, None)
 }

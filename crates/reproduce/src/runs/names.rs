@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::record::Record;
+use crate::record::CurveName;
 
 /// What makes no other curve: the seed makes a band, and the rest decides no number.
 const SAME_CURVE: [&str; 5] = ["seed", "data_dir", "device", "checkpoint_every", "evaluate_every"];
@@ -20,7 +21,7 @@ pub(super) fn differing(records: &[Record]) -> Vec<&str> {
 
 /// A name for each run. Runs that differ in their seed alone share one; runs of the same seed and configuration are
 /// told apart by their folders.
-pub(super) fn names(records: &[Record]) -> Vec<String> {
+pub(super) fn names(records: &[Record]) -> Vec<CurveName> {
     let differing = differing(records);
     let keys: Vec<&str> = if differing.is_empty() { ALWAYS.to_vec() } else { differing };
     let name = |record: &Record| {
@@ -38,7 +39,7 @@ pub(super) fn names(records: &[Record]) -> Vec<String> {
     for i in twins {
         names[i] = format!("{} ({})", names[i], records[i].folder.display());
     }
-    names
+    names.into_iter().map(CurveName::from).collect()
 }
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ mod tests {
             ),
         ];
         for (records, expected) in table {
-            assert_eq!(names(&records), expected);
+            assert_eq!(names(&records).into_iter().map(CurveName::name).collect::<Vec<_>>(), expected);
         }
     }
 }

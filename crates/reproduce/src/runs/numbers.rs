@@ -4,30 +4,31 @@ use backburn_optim::OnLink;
 
 use super::record::Record;
 use crate::record::metric::{MEGABYTES_DOWN, MEGABYTES_UP, TEST_ACCURACY, TRAIN_LOSS};
-use crate::record::{Metric, Results, Row, mean};
+use crate::record::{CurveName, GroupName, Metric, Results, Row, mean};
 
 pub(super) const SECONDS: Metric = Metric::new("seconds");
 pub(super) const SECONDS_ON_LINK: Metric = Metric::new("seconds on the link");
 pub(super) const RESIDUAL: Metric = Metric::new("residual norm");
 pub(super) const CONTRACTION: Metric = Metric::new("contraction");
 
+/// The one group, of all runs.
+pub(super) const ALL: GroupName = GroupName::new("");
 /// Points of a curve, at most.
 const POINTS: u64 = 100;
 
 /// The rows of all runs, under these names, at x = steps taken. What is measured at every step is a mean over as many
 /// steps as make few enough points.
-pub(super) fn results(records: &[Record], names: &[String]) -> Results {
+pub(super) fn results(records: &[Record], names: &[CurveName]) -> Results {
     let longest = records.iter().filter_map(|record| record.lines.last()).map(|line| line.step + 1).max();
     let window = longest.unwrap_or(1).div_ceil(POINTS);
-    Results::new(records.iter().zip(names).flat_map(|(record, name)| rows(record, name, window)).collect())
+    Results::new(records.iter().zip(names).flat_map(|(record, name)| rows(record, *name, window)).collect())
 }
 
-fn rows(record: &Record, name: &str, window: u64) -> Vec<Row> {
+fn rows(record: &Record, curve: CurveName, window: u64) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut put = |metric: Metric, x: u64, value: Option<f64>| {
         if let Some(value) = value {
-            let (group, curve) = (String::new(), name.to_owned());
-            rows.push(Row { group, curve, seed: record.seed, metric: metric.into(), x: x as f64, value });
+            rows.push(Row { group: ALL, curve, seed: record.seed, metric, x: x as f64, value });
         }
     };
     let each = record.summary.as_ref().map(|summary| summary.seconds / summary.steps.max(1) as f64);

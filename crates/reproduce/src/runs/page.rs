@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::names::{differing, names};
-use super::numbers::{CONTRACTION, RESIDUAL, SECONDS, SECONDS_ON_LINK, results, total_on_link};
+use super::numbers::{ALL, CONTRACTION, RESIDUAL, SECONDS, SECONDS_ON_LINK, results, total_on_link};
 use super::record::Record;
 use crate::error::ReproduceError;
 use crate::experiment::Table;
 use crate::figure::{Axis, Figure, Panel, svg};
 use crate::record::metric::{MEGABYTES_DOWN, MEGABYTES_UP, TEST_ACCURACY, TRAIN_LOSS};
-use crate::record::{Metric, Results, mean};
+use crate::record::{CurveName, Metric, Results, mean};
 use crate::report::html;
 use crate::words::short;
 
@@ -20,7 +20,7 @@ pub(super) const TITLE: &str = "Backburn: runs compared";
 pub(super) fn page(records: &[Record], tables: &[Table]) -> Result<String, ReproduceError> {
     let names = names(records);
     let results = results(records, &names);
-    let curves = results.curves("").len();
+    let curves = results.curves(ALL).len();
     let mut main = format!("<h1>Runs compared</h1>\n<p>{} runs, {curves} curves", records.len());
     main.push_str(if curves < records.len() {
         "; of runs that differ in their seed alone the mean is drawn, and a band from the 10 % to the 90 % quantile.</p>\n"
@@ -55,7 +55,7 @@ pub(super) fn page(records: &[Record], tables: &[Table]) -> Result<String, Repro
     section("accuracy", "Test accuracy", against_all(&results, TEST_ACCURACY, Axis::linear("test accuracy")), note)?;
     let step = || Axis::linear("step");
     let owed = [(RESIDUAL, "residual norm"), (CONTRACTION, "contraction")];
-    let owed = owed.map(|(metric, label)| Panel::of(&results, "", metric, step(), Axis::linear(label)).titled(label));
+    let owed = owed.map(|(metric, label)| Panel::of(&results, ALL, metric, step(), Axis::linear(label)).titled(label));
     let note = "The norm of what a worker has not sent yet, the root of the mean square over workers; and the share of \
                 the squared norm that its compressor leaves out, 1 of nothing sent.";
     section("owed", "What is owed", owed.into(), note)?;
@@ -67,14 +67,14 @@ pub(super) fn page(records: &[Record], tables: &[Table]) -> Result<String, Repro
 fn against_all(results: &Results, metric: Metric, y: Axis) -> Vec<Panel> {
     let label = y.label.clone();
     let mut panels =
-        vec![Panel::of(results, "", metric, Axis::linear("step"), y.clone()).titled(format!("{label}, steps"))];
+        vec![Panel::of(results, ALL, metric, Axis::linear("step"), y.clone()).titled(format!("{label}, steps"))];
     for (abscissa, title, x) in [
         (MEGABYTES_UP, "bytes up", Axis::log("megabytes that a worker sent")),
         (MEGABYTES_DOWN, "bytes down", Axis::log("megabytes that a worker received from a server")),
         (SECONDS, "seconds", Axis::linear("seconds, spread evenly over the steps")),
         (SECONDS_ON_LINK, "on the link", Axis::log("seconds of exchange on the link")),
     ] {
-        let panel = Panel::against(results, "", metric, abscissa, x, y.clone());
+        let panel = Panel::against(results, ALL, metric, abscissa, x, y.clone());
         panels.push(panel.titled(format!("{label}, {title}")));
     }
     panels
@@ -90,7 +90,7 @@ fn loss_axis(results: &Results) -> Axis {
 }
 
 /// What each curve's runs came to.
-fn outcomes(records: &[Record], names: &[String]) -> Table {
+fn outcomes(records: &[Record], names: &[CurveName]) -> Table {
     let head = [
         "run",
         "seeds",
@@ -106,7 +106,7 @@ fn outcomes(records: &[Record], names: &[String]) -> Table {
     ];
     let mut table = Table::new("What they came to", &head);
     let mut seen = BTreeSet::new();
-    for name in names.iter().filter(|name| seen.insert(name.as_str())) {
+    for name in names.iter().filter(|name| seen.insert(**name)) {
         let runs: Vec<&Record> = records.iter().zip(names).filter(|(_, of)| *of == name).map(|(run, _)| run).collect();
         let of =
             |value: &dyn Fn(&Record) -> Option<f64>| -> Vec<f64> { runs.iter().filter_map(|run| value(run)).collect() };
@@ -126,7 +126,7 @@ fn outcomes(records: &[Record], names: &[String]) -> Table {
         let unfinished = runs.iter().filter(|run| run.summary.is_none()).count();
         let more = if unfinished > 0 { format!(", {unfinished} not at an end") } else { String::new() };
         table.rows.push(vec![
-            name.clone(),
+            (*name).into(),
             format!("{}{more}", runs.len()),
             steps.join(", "),
             told(of(&|run| late_loss(run))),
@@ -149,7 +149,7 @@ fn late_loss(record: &Record) -> Option<f64> {
 }
 
 /// What the runs share, what they differ in, and where they are.
-fn configuration(records: &[Record], names: &[String], main: &mut String) {
+fn configuration(records: &[Record], names: &[CurveName], main: &mut String) {
     main.push_str("<details>\n<summary>Configurations and folders</summary>\n");
     let differing = differing(records);
     let mut common = Table::new("In common", &["setting", "value"]);
@@ -162,7 +162,7 @@ fn configuration(records: &[Record], names: &[String], main: &mut String) {
     each.head.extend(differing.iter().map(|key| (*key).to_owned()));
     for (record, name) in records.iter().zip(names) {
         let value = |key: &&str| record.settings.get(*key).cloned().unwrap_or_else(|| "–".into());
-        let row = [name.clone(), record.folder.display().to_string(), record.seed.to_string()];
+        let row = [(*name).into(), record.folder.display().to_string(), record.seed.to_string()];
         each.rows.push(row.into_iter().chain(differing.iter().map(value)).collect());
     }
     html::table(&each, main);
