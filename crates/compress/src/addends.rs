@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::key::mix;
 use crate::message::Message;
 use crate::payload::{Dense, Drawn, Payload, Sketch, Values};
 
@@ -63,8 +64,8 @@ impl Message {
     /// What [`addends`](Self::addends) are the numbers of: workers whose keys are the same drew alike, and may add them up.
     /// `None` where it has none.
     pub fn addends_key(&self) -> Option<u64> {
-        let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        let mut put = |word: u64| hash = (hash ^ word).wrapping_mul(0x100_0000_01b3).rotate_left(29);
+        let mut hash = 0;
+        let mut put = |word: u64| hash = mix(hash ^ word);
         for payload in &self.payloads {
             put(numbers(payload)?.len() as u64);
             put(payload.len() as u64);

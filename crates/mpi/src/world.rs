@@ -154,11 +154,20 @@ impl Transport for Mpi {
         self.size
     }
 
-    fn sum(&mut self, numbers: Vec<f32>) -> Result<Option<Vec<f32>>, TransportError> {
-        let mut sum = Vec::with_capacity(numbers.len());
+    fn sum(&mut self, mut numbers: Vec<f32>) -> Result<Option<Vec<f32>>, TransportError> {
         let mut world = self.lock();
-        for part in numbers.chunks((world.chunk / 4).max(1)) {
-            sum.extend(world.sum(part.to_vec())?);
+        let most = (world.chunk / 4).max(1);
+        // One piece, as nearly always, is not copied.
+        let mut sum = Vec::new();
+        while !numbers.is_empty() {
+            let rest = numbers.split_off(most.min(numbers.len()));
+            let part = world.sum(numbers)?;
+            if sum.is_empty() {
+                sum = part
+            } else {
+                sum.extend(part)
+            }
+            numbers = rest;
         }
         Ok(Some(sum))
     }

@@ -19,7 +19,7 @@ use backburn_bench::cost::{self, Bench};
 use clap::ArgGroup;
 use clap::builder::RangedU64ValueParser;
 
-use self::predict::{Setting, dense_below, rows};
+use self::predict::{How, Setting, dense_below, rows};
 use self::render::Advice;
 use self::target::Target;
 use crate::error::{Failure, say};
@@ -146,14 +146,12 @@ fn on(args: &Args, workers: usize, links: Links, says: bool) -> Result<(), Failu
     let each = left() / 2.0;
     let rows = rows(&costs, &setting);
     let best = rows.iter().find(|row| row.compresses()).ok_or(Failure::Error("no compressor was measured".into()))?;
-    let below = match compressors.iter().find(|c| c.to_string() == best.compressor) {
-        Some(c) => dense_below(
-            &cost::by_size(c, &SIZES, each)?,
-            &cost::by_size(&identity(), &SIZES, each)?,
-            best.plan,
-            &setting,
-        ),
-        None => 0,
+    let below = match (compressors.iter().find(|c| c.to_string() == best.compressor), best.plan) {
+        (Some(c), How::Plan(plan)) => {
+            let plain = cost::by_size(&identity(), &SIZES, each)?;
+            dense_below(&cost::by_size(c, &SIZES, each)?, &plain, plan, &setting)
+        }
+        _ => 0,
     };
     let advice = Advice::new(&target, &setting, rows, below, started.elapsed().as_secs_f64()).with_late(late);
     match says {

@@ -77,8 +77,8 @@ impl Row {
 
 /// Dense and every compressor under every plan, the fastest first.
 pub fn rows(costs: &[Cost], setting: &Setting) -> Vec<Row> {
-    let mut plans = vec![How::Plan(Plan::Gather), How::Plan(Plan::Sharded)];
-    plans.extend(setting.machine.map(|machine| How::Plan(Plan::Hierarchical { machine })));
+    let mut plans = vec![Plan::Gather, Plan::Sharded];
+    plans.extend(setting.machine.map(|machine| Plan::Hierarchical { machine }));
     let mut rows = vec![dense(setting)];
     for cost in costs {
         rows.extend(plans.iter().map(|plan| step(cost, *plan, setting)));
@@ -105,7 +105,7 @@ fn row(name: &str, plan: How, computing: f64, exchange: f64, [up, down]: [f64; 2
     Row { compressor: name.into(), plan, seconds, computing, exchange, up, down }
 }
 
-fn step(cost: &Cost, how: How, setting: &Setting) -> Row {
+fn step(cost: &Cost, plan: Plan, setting: &Setting) -> Row {
     let n = setting.workers as f64;
     let own = cost.compress + cost.encode;
     let [write, read] = cost.recode;
@@ -113,24 +113,23 @@ fn step(cost: &Cost, how: How, setting: &Setting) -> Row {
     let bytes = [cost.bytes, cost.average_bytes(setting.workers)];
     // Everybody serves an nth: reads it of everybody, averages and writes it; all then read the whole, and apply it.
     let served = ((n - 1.0) * cost.decode + cost.mean_of(n)) / n;
-    let (computing, plan) = match how {
-        How::AllReduce => (0.0, Plan::Gather),
-        How::Plan(plan @ Plan::Gather) => (own + (n - 1.0) * cost.decode + cost.mean_of(n), plan),
-        How::Plan(plan @ Plan::Sharded) => (own + served + write / n + read + setting.add, plan),
-        How::Plan(plan @ Plan::Hierarchical { machine }) => {
+    let computing = match plan {
+        Plan::Gather => own + (n - 1.0) * cost.decode + cost.mean_of(n),
+        Plan::Sharded => own + served + write / n + read + setting.add,
+        Plan::Hierarchical { machine } => {
             let machines = n / machine.get() as f64;
             let added = 2.0 * setting.add * (machine.get() - 1) as f64;
-            (added + own + (machines - 1.0).max(0.0) * cost.decode + cost.mean_of(machines), plan)
+            added + own + (machines - 1.0).max(0.0) * cost.decode + cost.mean_of(machines)
         }
     };
     let load = Load::even(setting.workers, bytes[0], bytes[1], dense);
     let talks = TALKS * (0..setting.workers).map(|w| setting.links.of(w).latency()).fold(0.0, f64::max);
-    row(&cost.compressor, how, computing, talks + load.seconds(plan, &setting.links), bytes, setting)
+    row(&cost.compressor, How::Plan(plan), computing, talks + load.seconds(plan, &setting.links), bytes, setting)
 }
 
 /// The size below which a tensor takes less time as it is: compressing it costs more than its bytes do on the links.
 /// From the cost of tensors of some sizes, ascending, compressed and not.
-pub fn dense_below(compressed: &[(usize, Cost)], plain: &[(usize, Cost)], plan: How, setting: &Setting) -> usize {
+pub fn dense_below(compressed: &[(usize, Cost)], plain: &[(usize, Cost)], plan: Plan, setting: &Setting) -> usize {
     // What one tensor more or less makes of a step: the way through the network is there anyhow.
     let seconds = |cost: &Cost| {
         let way = Cost { bytes: 0.0, averages: [0.0; 3], ..cost.clone() };
@@ -190,12 +189,12 @@ mod tests {
     /// By hand: 8 workers, gathered; sharing the cores makes computing longer, and nothing else.
     #[test]
     fn a_step_is_what_a_hand_finds() {
-        let one = step(&costs()[1], How::Plan(Plan::Gather), &setting("100Mbit,1ms", 8));
+        let one = step(&costs()[1], Plan::Gather, &setting("100Mbit,1ms", 8));
         let computing = 4e-3 + 0.4e-3 + 7.0 * 0.4e-3 + 1e-3 + 7.0 * 1e-3;
         assert!((one.computing - computing).abs() < 1e-12, "{one:?}");
         assert!((one.exchange - (5e-3 + 7.0 * 5e4 * 8.0 / 1e8)).abs() < 1e-12, "{one:?}");
         let shared = Setting { share: 4.0, ..setting("100Mbit,1ms", 8) };
-        let four = step(&costs()[1], How::Plan(Plan::Gather), &shared);
+        let four = step(&costs()[1], Plan::Gather, &shared);
         assert!((four.computing - 4.0 * computing).abs() < 1e-12 && four.exchange == one.exchange);
     }
 
@@ -218,12 +217,7 @@ mod tests {
                 [4, 64, 1024, 16384].map(one).to_vec()
             };
             let small = of("topk:0.01", |d| 8.0 + d as f64 * 0.05, overhead);
-            dense_below(
-                &small,
-                &of("identity", |d| 4.0 * d as f64, 0.0),
-                How::Plan(Plan::Gather),
-                &setting("100Mbit,1ms", 8),
-            )
+            dense_below(&small, &of("identity", |d| 4.0 * d as f64, 0.0), Plan::Gather, &setting("100Mbit,1ms", 8))
         };
         // 7 messages of 256 bytes take 0.14 ms, of 4 kB 2.3 ms.
         assert_eq!(at(1e-9), 0, "where compressing is free everything is compressed, but for what grows by it");

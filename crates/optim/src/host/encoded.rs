@@ -147,6 +147,13 @@ impl<T: Transport> Encoded<T> {
         Ok(heard)
     }
 
+    /// Whether there is a message of everybody who was to say something.
+    pub(super) fn complete(&self, heard: &[Vec<u8>], expected: usize) -> Result<(), RoundError> {
+        let given = heard.len();
+        let source = MailError::Count { given, expected };
+        if given == expected { Ok(()) } else { Err(RoundError::Mail { rank: self.rank, source }) }
+    }
+
     fn greet(&mut self, terms: &Terms<'_>) -> Result<Met, SetupError> {
         let (rank, size) = (self.transport.rank(), self.transport.size());
         if rank >= size {
@@ -314,10 +321,7 @@ impl<T: Transport> Mail for Encoded<T> {
         let peers: Vec<usize> = (0..self.met.processes.len()).filter(|p| listens(&self.met.processes[*p])).collect();
         let bytes = seal(self.rank, at, &self.met.processes[self.rank], &posted);
         let heard = self.exchange(&bytes, &peers)?;
-        if heard.len() != peers.len() {
-            let source = MailError::Count { given: heard.len(), expected: peers.len() };
-            return Err(RoundError::Mail { rank: self.rank, source });
-        }
+        self.complete(&heard, peers.len())?;
         let workers = self.met.processes.last().map_or(0, |p| p.end);
         let mut letters: Vec<Option<Letter>> = vec![None; workers];
         let mut like = posted.iter().flatten().next().map(|letter| letter.message.clone());

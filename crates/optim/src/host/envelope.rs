@@ -179,7 +179,7 @@ pub(crate) fn open<'a>(
     units: usize,
 ) -> Result<Vec<Option<Sealed<'a>>>, MailError> {
     let (_, mut reader) = begin(bytes, &[Kind::Letters], rank, at, own)?;
-    let letters = own.clone().map(|_| reader.letter(units, false)).collect::<Result<_, _>>()?;
+    let letters = reader.letters(own, units, false)?;
     reader.end(letters)
 }
 
@@ -193,7 +193,7 @@ pub(crate) fn open_slices<'a>(
 ) -> Result<Slices<'a>, MailError> {
     let (_, mut reader) = begin(bytes, &[Kind::Slices], rank, at, own)?;
     let places = reader.places()?;
-    let letters = own.clone().map(|_| reader.letter(units, true)).collect::<Result<_, _>>()?;
+    let letters = reader.letters(own, units, true)?;
     reader.end(Slices { places, letters })
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn open_sum<'a>(
 ) -> Result<(u64, f64, Vec<Option<Sealed<'a>>>), MailError> {
     let (_, mut reader) = begin(bytes, &[Kind::Sum], rank, at, own)?;
     let (key, bound) = (reader.u64()?, f64::from_bits(reader.u64()?));
-    let letters = own.clone().map(|_| reader.letter(units, true)).collect::<Result<_, _>>()?;
+    let letters = reader.letters(own, units, true)?;
     reader.end((key, bound, letters))
 }
 
@@ -284,6 +284,16 @@ impl<'a> Reader<'a> {
 
     fn end<T>(self, whole: T) -> Result<T, MailError> {
         if self.0.is_empty() { Ok(whole) } else { Err(MailError::Envelope("bytes follow it")) }
+    }
+
+    /// What is said of each of these workers.
+    fn letters(
+        &mut self,
+        own: &Range<usize>,
+        units: usize,
+        are_slices: bool,
+    ) -> Result<Vec<Option<Sealed<'a>>>, MailError> {
+        own.clone().map(|_| self.letter(units, are_slices)).collect()
     }
 
     fn letter(&mut self, units: usize, is_slice: bool) -> Result<Option<Sealed<'a>>, MailError> {

@@ -64,10 +64,7 @@ impl<T: Transport> Encoded<T> {
         let everybody: Vec<usize> = (0..processes.len()).collect();
         let means = self.exchange(&sealed, &everybody)?;
         let Share { letters, places, mean } = share?;
-        if means.len() != processes.len() {
-            let source = MailError::Count { given: means.len(), expected: processes.len() };
-            return Err(RoundError::Mail { rank: self.rank, source });
-        }
+        self.complete(&means, processes.len())?;
         let nobody = letters.iter().all(Option::is_none);
         let mut whole: Vec<Option<Arc<Payload>>> = vec![None; serving.len()];
         for (rank, bytes) in means.iter().enumerate() {
@@ -108,10 +105,7 @@ impl<T: Transport> Encoded<T> {
         heard: &[Vec<u8>],
     ) -> Result<Share, RoundError> {
         let processes = &self.met.processes;
-        if heard.len() != processes.len() {
-            let source = MailError::Count { given: heard.len(), expected: processes.len() };
-            return Err(RoundError::Mail { rank: self.rank, source });
-        }
+        self.complete(heard, processes.len())?;
         let n = processes.last().map_or(0, |process| process.end);
         let mut letters: Vec<Option<Letter>> = vec![None; n];
         let mut slices: Vec<Option<Message>> = vec![None; n];

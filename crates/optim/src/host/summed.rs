@@ -3,7 +3,7 @@
 use backburn_compress::Message;
 
 use crate::host::encoded::Encoded;
-use crate::host::envelope::{open_sum, seal_sum};
+use crate::host::envelope::{Sealed, open_sum, seal_sum};
 use crate::host::mail::{At, Heard, Letter};
 use crate::host::{MailError, RoundError, Transport, careful};
 
@@ -46,10 +46,7 @@ impl<T: Transport> Encoded<T> {
         let sealed = seal_sum(self.rank, at, &processes[self.rank], &self.posted, key, bound);
         let everybody: Vec<usize> = (0..processes.len()).collect();
         let heard = self.exchange(&sealed, &everybody)?;
-        if heard.len() != processes.len() {
-            let source = MailError::Count { given: heard.len(), expected: processes.len() };
-            return Err(RoundError::Mail { rank: self.rank, source });
-        }
+        self.complete(&heard, processes.len())?;
         let workers = processes.last().map_or(0, |process| process.end);
         let mut letters: Vec<Option<Letter>> = vec![None; workers];
         let mut adds = true;
@@ -64,7 +61,7 @@ impl<T: Transport> Encoded<T> {
             if !bound.is_finite() {
                 return Err(wrong(MailError::NonFinite { path: self.met.path(0) }));
             }
-            let letter = |sealed: crate::host::envelope::Sealed<'_>| Letter {
+            let letter = |sealed: Sealed<'_>| Letter {
                 message: Message::new(),
                 bytes: sealed.whole,
                 silent: sealed.silent,

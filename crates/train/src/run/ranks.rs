@@ -95,10 +95,7 @@ impl Ranks {
     /// What every process says, as JSON.
     pub(super) fn share<T: Serialize + DeserializeOwned>(&self, own: &T) -> Result<Vec<T>, TransportError> {
         let bytes = serde_json::to_vec(own).map_err(TransportError::new)?;
-        let read = |(rank, bytes): (usize, &Vec<u8>)| {
-            serde_json::from_slice(bytes).map_err(|error| malformed(rank, &error.to_string()))
-        };
-        self.say(&bytes)?.iter().enumerate().map(read).collect()
+        self.say(&bytes)?.iter().enumerate().map(|(rank, bytes)| from_json(rank, bytes)).collect()
     }
 
     /// Goes on only if all processes can.
@@ -153,7 +150,7 @@ impl Ranks {
         let own = serde_json::to_vec(&own).map_err(TransportError::new)?;
         let read = |(rank, bytes): (usize, &Vec<u8>)| match bytes.as_slice() {
             [] => Ok(Default::default()),
-            bytes => serde_json::from_slice(bytes).map_err(|error| malformed(rank, &error.to_string())),
+            bytes => from_json(rank, bytes),
         };
         let all: Vec<[Vec<u64>; 3]> = self.say(&own)?.iter().enumerate().map(read).collect::<Result<_, _>>()?;
         Ok(Observation::join(all.into_iter().map(part)))
@@ -182,6 +179,10 @@ impl Ranks {
         };
         heard.iter().enumerate().map(read).collect()
     }
+}
+
+fn from_json<T: DeserializeOwned>(rank: usize, bytes: &[u8]) -> Result<T, TransportError> {
+    serde_json::from_slice(bytes).map_err(|error| malformed(rank, &error.to_string()))
 }
 
 fn malformed(rank: usize, why: &str) -> TransportError {
